@@ -95,7 +95,8 @@ Outcome = Delivered | Retry | Failed
 class Channel(Protocol):
     """Delivers engagements of many users at the same time, one at a time for each user.
 
-    One instance per channel and engine, made and closed inside the engine's event loop, which it must not block.
+    One instance per channel and engine, made and closed inside the engine's event loop, which it must not
+    block.
     """
 
     def __init__(self, config: ChannelConfig) -> None:

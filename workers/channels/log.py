@@ -10,7 +10,7 @@ _DELIVERED = Delivered()
 
 
 class LogChannel:
-    """Logs id, user and sequence at INFO on `engagements.delivery`; never the payload, which may be personal."""
+    """Logs id, user and sequence at INFO on `engagements.delivery`; never the payload: it may be personal."""
 
     def __init__(self, config: ChannelConfig) -> None:
         self.config = config
