@@ -1,0 +1,221 @@
+"""Settings, all read from the environment; the unit is in the name.
+
+Nothing is needed for `make up`. Production sets DATABASE_URL, BROKER_URL, SECRET_KEY, ALLOWED_HOSTS and HTTPS=1.
+"""
+
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from deliveryproject.local.data_dir import DataDir
+from deliveryproject.local.state import running
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DATA_DIR = BASE_DIR / env.str("DATA_DIR", default="var")
+"""Where `up` keeps its servers' data; a relative path starts at the checkout."""
+
+_up = running(DataDir(DATA_DIR).state_file)
+"""The `up` that runs on DATA_DIR now, so that commands in another shell reach its servers with no setting."""
+
+DEBUG = env.bool("DEBUG", default=False)
+
+HTTPS = env.bool("HTTPS", default=False)
+"""Set to 1 where browsers reach the site by https: then cookies are secure, http is redirected, and HSTS is sent.
+The server in front must say which scheme it was asked by; uvicorn's --proxy-headers reads it."""
+
+
+def _secret_key() -> str:
+    """SECRET_KEY, or one that is made once and kept in DATA_DIR; several hosts must share one by the setting."""
+    if given := env.str("SECRET_KEY", default=""):
+        return given
+    try:
+        return DataDir(DATA_DIR).secret("secret_key", characters=64)
+    except OSError as error:
+        raise ImproperlyConfigured(f"Set SECRET_KEY, or make DATA_DIR readable and writable: {error}") from error
+
+
+SECRET_KEY = _secret_key()
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# --- Delivery -----------------------------------------------------------------------------------------------------
+
+PENDING_TIMEOUT_SECONDS = env.float("PENDING_TIMEOUT_SECONDS", default=30.0)
+REORDER_WINDOW_MS = env.int("REORDER_WINDOW_MS", default=100)
+SESSION_IDLE_SECONDS = env.float("SESSION_IDLE_SECONDS", default=300.0)
+LEASE_SECONDS = env.float("LEASE_SECONDS", default=10.0)
+LATE_POLICY = env.str("LATE_POLICY", default="deliver")
+RETENTION_DAYS = env.float("RETENTION_DAYS", default=7.0)
+WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
+
+if LATE_POLICY not in ("deliver", "expire"):
+    raise ImproperlyConfigured(f"LATE_POLICY must be deliver or expire, not {LATE_POLICY!r}.")
+
+CHANNEL_KINDS = {
+    "log": "workers.channels.log.LogChannel",
+    "null": "workers.channels.null.NullChannel",
+    "webhook": "workers.channels.webhook.WebhookChannel",
+}
+"""Kinds of channel by name: add your own class here by its dotted path."""
+
+# --- `up` ---------------------------------------------------------------------------------------------------------
+
+PORT = env.int("PORT", default=8000)
+WORKERS = env.int("WORKERS", default=2)
+
+# --- Servers ------------------------------------------------------------------------------------------------------
+
+BROKER_URL = env.str("BROKER_URL", default="") or (_up.broker_url if _up else "")
+"""Empty when neither is known: publishing then fails at once with a message that says so."""
+
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
+"""Connections that one process shares among its threads; 0: each thread has one of its own. The ASGI application
+sets 10."""
+
+
+def _database() -> dict[str, object]:
+    url = env.str("DATABASE_URL", default="") or (_up.database_url if _up else "")
+    if not url:
+        return {"ENGINE": "deliveryproject.no_database", "NAME": "unset"}
+    database: dict[str, object] = dict(environ.Env.db_url_config(url))
+    if database["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name")
+    options: dict[str, object] = {"connect_timeout": 5, **database.get("OPTIONS", {})}  # type: ignore[dict-item]
+    if DATABASE_POOL_SIZE:
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10, "max_idle": 60}
+    database["OPTIONS"] = options
+    # A pool looks after its connections itself; without one, a connection that died is found before it is used.
+    database["CONN_HEALTH_CHECKS"] = True
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Django -------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "engagements",
+    "workers",
+    "deliveryproject",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "deliveryproject.urls"
+ASGI_APPLICATION = "deliveryproject.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Static files are served from the packages they came in: nothing has to be collected before a start.
+SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_AUTOREFRESH = DEBUG
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+"""Bytes of a request's body; a larger one is answered 413."""
+
+# --- Security -----------------------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = HTTPS
+# Probes and scrapers inside the network ask by plain http.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- API ----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, object] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+
+REST_KNOX: dict[str, object] = {
+    "AUTH_HEADER_PREFIX": "Bearer",
+    # A key is for a program: it works until somebody removes it.
+    "TOKEN_TTL": None,
+}
+
+SPECTACULAR_SETTINGS: dict[str, object] = {
+    "TITLE": "Ordered delivery of engagements",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Logging ------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        name: {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO"), "propagate": False}
+        for name in ("engagements", "workers", "deliveryproject", "django")
+    },
+}
