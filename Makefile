@@ -1,0 +1,53 @@
+# `make up` and `make test` need Python 3.11 or newer with venv, and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+python := $(VENV)/bin/python
+installed := $(VENV)/.installed
+
+.PHONY: help install up demo test gate lint format clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(installed) ## Make .venv with everything in it
+
+$(installed): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed; $(PYTHON) is not. Try: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	    { echo "$(PYTHON) lacks the venv module (on Debian: apt install python3-venv)." >&2; exit 1; }
+	@echo "Installing into $(VENV), once …"
+	@test -x $(python) || $(PYTHON) -m venv $(VENV)
+	@$(python) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+up: $(installed) ## Start everything on this machine; Ctrl-C stops it
+	@$(python) manage.py up $(ARGS)
+
+demo: $(installed) ## Send sample traffic to what `make up` started and watch it arrive in order
+	@$(python) manage.py demo $(ARGS)
+
+test: $(installed) ## The whole test suite (ARGS="-k name" for a part)
+	@$(python) -m pytest $(ARGS)
+
+gate: $(installed) ## What must hold beside the tests: format, lint, types, layers, migrations, deployment
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+	$(python) -m mypy
+	$(VENV)/bin/lint-imports
+	$(python) manage.py makemigrations --check --dry-run
+	HTTPS=1 ALLOWED_HOSTS=delivery.example DATABASE_URL=postgresql://gate@localhost/gate \
+	    BROKER_URL=amqp://localhost SECRET_KEY="$$($(python) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	    $(python) manage.py check --deploy --fail-level WARNING
+
+lint: gate
+
+format: $(installed) ## Rewrite the code as the gate wants it
+	$(python) -m ruff check --fix .
+	$(python) -m ruff format .
+
+clean: ## Remove .venv and caches; data in DATA_DIR stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
