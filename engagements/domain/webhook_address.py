@@ -1,8 +1,8 @@
 """Where a webhook may go: the rules for its URL and for the address that is connected to.
 
-Registering a webhook must not let anybody reach this network from inside (server-side request forgery). A name
-can answer differently each time, so `check_url` refuses early what is wrong on its face, and `check_address`
-decides when the connection is made, about the very address it goes to.
+Registering a webhook must not let anybody reach this network from inside (server-side request forgery). A
+name can answer differently each time, so `check_url` refuses early what is wrong on its face, and
+`check_address` decides when the connection is made, about the very address it goes to.
 
 Source of the tables: the IANA special-purpose registries for IPv4 and IPv6 (RFC 6890 and later entries). They
 are written out because `ipaddress.is_global` differs between the patch releases of Python 3.11 to 3.13.
@@ -57,28 +57,30 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 
 
-class AddressRefused(ValueError):
+class RefusedAddressError(ValueError):
     """A webhook must not go there; the message says why and what would allow it."""
 
 
 def check_url(url: str, *, allow_private: bool = False) -> None:
     """Refuse a URL that can never work or names a refused address; a host name is judged when connecting.
 
-    Raises AddressRefused.
+    Raises RefusedAddressError.
     """
     if any(character <= " " or character in "\\\x7f" for character in url):
-        raise AddressRefused("the URL holds a space, a control character or a backslash; percent-encode it")
+        raise RefusedAddressError(
+            "the URL holds a space, a control character or a backslash; percent-encode it"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise AddressRefused(f"this is no URL: {error}") from None
+        raise RefusedAddressError(f"this is no URL: {error}") from None
     if parts.scheme not in ("http", "https"):
-        raise AddressRefused("the URL must start with https:// or http://")
+        raise RefusedAddressError("the URL must start with https:// or http://")
     if "@" in parts.netloc:
-        raise AddressRefused("the URL must not hold a user name or password")
+        raise RefusedAddressError("the URL must not hold a user name or password")
     if port == 0:
-        raise AddressRefused("port 0 cannot be connected to")
+        raise RefusedAddressError("port 0 cannot be connected to")
     host = _host(parts)
     literal = _literal(host)
     if allow_private:
@@ -86,20 +88,20 @@ def check_url(url: str, *, allow_private: bool = False) -> None:
     if literal is not None:
         check_address(literal)
     elif host == "localhost" or host.endswith(".localhost"):
-        raise AddressRefused(_message(host, "loopback"))
+        raise RefusedAddressError(_message(host, "loopback"))
 
 
 def check_address(address: str) -> None:
     """Refuse an address that is not on the public Internet: private, loopback, link-local and so on.
 
-    address: IPv4 or IPv6 as text, a scope (`%eth0`) allowed. Raises AddressRefused.
+    address: IPv4 or IPv6 as text, a scope (`%eth0`) allowed. Raises RefusedAddressError.
     """
     try:
         reason = _why_refused(ip_address(address))
     except ValueError:
         reason = "not an IP address"
     if reason is not None:
-        raise AddressRefused(_message(address, reason))
+        raise RefusedAddressError(_message(address, reason))
 
 
 def _message(address: str, reason: str) -> str:
@@ -122,15 +124,17 @@ def _host(parts: SplitResult) -> str:
     """The host in lower case and in its ASCII form, without a final dot."""
     host = parts.hostname
     if not host:
-        raise AddressRefused("the URL names no host")
+        raise RefusedAddressError("the URL names no host")
     if ":" in host:
         return host
     try:
         host = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
-        raise AddressRefused(f"{host} is no host name; write an international one in its xn-- form") from None
+        raise RefusedAddressError(
+            f"{host} is no host name; write an international one in its xn-- form"
+        ) from None
     if not host or any(character in "!\"$%&'()*+,/:;<=>?[]^`{|}~" for character in host):
-        raise AddressRefused("the URL names no valid host")
+        raise RefusedAddressError("the URL names no valid host")
     return host
 
 
@@ -140,11 +144,11 @@ def _literal(host: str) -> str | None:
         try:
             return str(IPv6Address(host))
         except ValueError:
-            raise AddressRefused(f"{host} is not an IPv6 address") from None
+            raise RefusedAddressError(f"{host} is not an IPv6 address") from None
     last = host.rpartition(".")[2]
     if not (last.isdigit() or last.startswith("0x")):
         return None
     try:
         return str(IPv4Address(host))
     except ValueError:
-        raise AddressRefused(f"{host} is no IPv4 address: write four decimal numbers") from None
+        raise RefusedAddressError(f"{host} is no IPv4 address: write four decimal numbers") from None

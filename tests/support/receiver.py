@@ -19,7 +19,6 @@ import signal
 import socket
 import ssl
 import struct
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -441,11 +440,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with receiver:
-        print(f"listening on {receiver.url()}", flush=True)
+        print(f"listening on {receiver.url()}", flush=True)  # noqa: T201
         while not stop.wait(3600):
             pass
-    json.dump(receiver.summary(), sys.stdout)
-    print(flush=True)
+    print(json.dumps(receiver.summary()), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 import pytest
 
-from engagements.domain.webhook_address import AddressRefused, check_address, check_url
+from engagements.domain.webhook_address import RefusedAddressError, check_address, check_url
 
 REFUSED = {
-    "0.0.0.0": "unspecified",
+    "0.0.0.0": "unspecified",  # noqa: S104
     "0.1.2.3": "unspecified",
     "10.0.0.1": "private",
     "100.64.0.1": "CGNAT",
@@ -76,7 +76,7 @@ PUBLIC = [
 
 @pytest.mark.parametrize(("address", "reason"), REFUSED.items())
 def test_an_address_that_is_not_public_is_refused_with_its_reason(address: str, reason: str) -> None:
-    with pytest.raises(AddressRefused, match=reason):
+    with pytest.raises(RefusedAddressError, match=reason):
         check_address(address)
 
 
@@ -90,7 +90,7 @@ def test_a_public_address_passes(address: str) -> None:
 )
 def test_a_url_with_a_refused_address_is_refused_at_creation_unless_private_is_allowed(address: str) -> None:
     url = f"https://[{address}]:8443/hook" if ":" in address else f"https://{address}:8443/hook"
-    with pytest.raises(AddressRefused, match="WEBHOOK_ALLOW_PRIVATE"):
+    with pytest.raises(RefusedAddressError, match="WEBHOOK_ALLOW_PRIVATE"):
         check_url(url)
     check_url(url, allow_private=True)
 
@@ -137,7 +137,7 @@ def test_a_url_with_a_refused_address_is_refused_at_creation_unless_private_is_a
 )
 def test_a_url_that_can_never_work_is_refused_whatever_is_allowed(url: str, reason: str) -> None:
     for allow_private in (False, True):
-        with pytest.raises(AddressRefused, match=reason):
+        with pytest.raises(RefusedAddressError, match=reason):
             check_url(url, allow_private=allow_private)
 
 
@@ -154,7 +154,7 @@ def test_a_url_that_can_never_work_is_refused_whatever_is_allowed(url: str, reas
     ],
 )
 def test_another_spelling_of_this_machine_is_refused_too(url: str) -> None:
-    with pytest.raises(AddressRefused, match="loopback"):
+    with pytest.raises(RefusedAddressError, match="loopback"):
         check_url(url)
 
 

@@ -8,28 +8,28 @@ from engagements import conf
 from workers.channels.base import Channel, ChannelConfig
 
 
-class ChannelUnusable(Exception):
+class UnusableChannelError(Exception):
     """A channel cannot be made; the message says what to change."""
 
 
 def load(config: ChannelConfig) -> Channel:
     """The channel of that configuration, by the dotted path that the setting CHANNEL_KINDS has for its kind.
 
-    To be called inside the event loop that will use it. Raises ChannelUnusable.
+    To be called inside the event loop that will use it. Raises UnusableChannelError.
     """
     kinds = conf.channel_kinds()
     path = kinds.get(config.kind)
     if path is None:
         known = ", ".join(sorted(kinds))
-        raise ChannelUnusable(
+        raise UnusableChannelError(
             f"channel {config.name!r} is of kind {config.kind!r}, which this worker does not know; "
             f"add it to CHANNEL_KINDS (known: {known})"
         )
     try:
         return cast(type[Channel], import_string(path))(config)
     except ImportError as error:
-        raise ChannelUnusable(
+        raise UnusableChannelError(
             f"channel kind {config.kind!r} cannot be imported: {error}; mend its path in CHANNEL_KINDS"
         ) from error
     except ValueError as error:
-        raise ChannelUnusable(f"channel {config.name!r} cannot work: {error}") from error
+        raise UnusableChannelError(f"channel {config.name!r} cannot work: {error}") from error
