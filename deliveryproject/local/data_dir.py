@@ -5,6 +5,8 @@ import os
 import secrets
 from pathlib import Path
 
+from deliveryproject.local.ports import free_port, is_free
+
 
 class DataDirInUse(RuntimeError):
     """Another `up` already runs on this data directory."""
@@ -14,7 +16,7 @@ class DataDir:
     """The directory of everything that must outlive a stop, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(os.path.abspath(path))
+        self.path = path.resolve()
         self._lock: int | None = None
 
     @property
@@ -29,6 +31,18 @@ class DataDir:
         """Make the directory, closed to others; one that exists keeps its mode."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
+
+    def port(self, name: str) -> int:
+        """The port that this server had at the last start, so that its address stays; another if that one is taken."""
+        path = self.path / f"{name}.port"
+        try:
+            port = int(path.read_text())
+        except (OSError, ValueError):
+            port = 0
+        if not port or not is_free(port):
+            port = free_port()
+            path.write_text(f"{port}\n")
+        return port
 
     def lock(self) -> None:
         """Keep every other `up` off this directory until this process ends, however it ends.
