@@ -1,0 +1,61 @@
+"""The settings that the product reads, with the defaults of a project that states none. Never read at import."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+DEFAULTS: dict[str, Any] = {
+    "PENDING_TIMEOUT_SECONDS": 30.0,
+    "REORDER_WINDOW_MS": 100.0,
+    "SESSION_IDLE_SECONDS": 300.0,
+    "LEASE_SECONDS": 10.0,
+    "LATE_POLICY": "deliver",
+    "RETENTION_DAYS": 7.0,
+    "WEBHOOK_ALLOW_PRIVATE": False,
+    "CHANNEL_KINDS": {
+        "log": "workers.channels.log.LogChannel",
+        "null": "workers.channels.null.NullChannel",
+        "webhook": "workers.channels.webhook.WebhookChannel",
+    },
+}
+
+DEFAULT_CHANNEL = "log"
+"""Where an engagement goes that names no channel; a migration creates it."""
+
+WORKER_DEAD_SECONDS = 5.0
+"""Without a heartbeat for so long a worker is dead and its pins are void. Five missed beats of one second."""
+
+
+def get(name: str) -> Any:
+    return getattr(settings, name, DEFAULTS[name])
+
+
+def pending_timeout_seconds() -> float:
+    return float(get("PENDING_TIMEOUT_SECONDS"))
+
+
+def reorder_window() -> timedelta:
+    return timedelta(milliseconds=float(get("REORDER_WINDOW_MS")))
+
+
+def session_idle_seconds() -> float:
+    return float(get("SESSION_IDLE_SECONDS"))
+
+
+def lease_seconds() -> float:
+    return float(get("LEASE_SECONDS"))
+
+
+def late_expires() -> bool:
+    """Whether LATE_POLICY settles a late one as expired instead of delivering it next."""
+    return bool(get("LATE_POLICY") == "expire")
+
+
+def retention() -> timedelta:
+    return timedelta(days=float(get("RETENTION_DAYS")))
+
+
+def channel_kinds() -> dict[str, str]:
+    """Kind → dotted path of the channel class in the workers."""
+    return dict(get("CHANNEL_KINDS"))

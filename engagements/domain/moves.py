@@ -1,0 +1,36 @@
+"""The statuses of an engagement and every legal change of them."""
+
+from enum import Enum, StrEnum
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    PURGED = "purged"
+
+    @property
+    def settled(self) -> bool:
+        return self is not Status.PENDING
+
+
+class Move(Enum):
+    """Every legal change of status. Nothing else may write one."""
+
+    DELIVER = (Status.PENDING,), Status.DELIVERED
+    EXPIRE = (Status.PENDING,), Status.EXPIRED
+    FAIL = (Status.PENDING,), Status.FAILED
+    PURGE = (Status.PENDING,), Status.PURGED
+    REPLAY = (Status.FAILED, Status.EXPIRED), Status.PENDING
+
+    @property
+    def sources(self) -> tuple[Status, ...]:
+        return self.value[0]
+
+    @property
+    def target(self) -> Status:
+        return self.value[1]
+
+    def allowed_from(self, status: Status) -> bool:
+        return status in self.sources

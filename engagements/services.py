@@ -1,0 +1,277 @@
+"""The use cases: what REST, admin, commands and other Python code call. Transactions and audit are here.
+
+Each works inside the caller's own atomic() block; wake-ups are published on commit, and their loss is survived.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+
+from engagements import liveness, wakeups
+from engagements.domain.draft import Draft, read_draft, timeout_or_none, user_id_problem
+from engagements.domain.errors import EngagementsError, FieldError, Invalid, NotFound
+from engagements.domain.ring import UNORDERED_QUEUE, worker_of
+from engagements.models import AuditEntry, Engagement, Pipeline, Worker
+from engagements.store import children, operate
+from engagements.store import produce as produce_store
+from engagements.store.connection import current
+from engagements.store.produce import Duplicate, Produced, Stored
+
+logger = logging.getLogger("engagements")
+
+BULK_LIMIT = 1000
+"""Engagements per bulk call: one transaction of some tens of milliseconds."""
+
+T = TypeVar("T")
+
+DEADLOCK = "40P01"
+DEADLOCK_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One produced engagement; created is False when the same id and content came before."""
+
+    engagement: Engagement
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BulkItem:
+    """What became of one item of a bulk: status is created, duplicate or refused (then with the error)."""
+
+    index: int
+    id: UUID | None
+    status: str
+    error: EngagementsError | None = None
+
+
+def produce(**fields: Any) -> Result:
+    """Store one engagement; fields as in the API (user_id, payload, and optionally id, produced_at, causal_parent,
+    unordered, channel, timeout_seconds).
+
+    Inside an atomic() block it is part of that transaction; once that commits it will end in exactly one final status.
+    Raises Invalid with one error per wrong field, or IdReused; nothing is stored then.
+    """
+    draft = read_draft(fields)
+    [outcome] = _store([draft])
+    if isinstance(outcome, EngagementsError):
+        raise outcome
+    if isinstance(outcome, Duplicate):
+        return Result(Engagement.objects.get(id=outcome.id), created=False)
+    return Result(_engagement(outcome, fields["payload"]), created=True)
+
+
+def produce_bulk(engagements: Sequence[Mapping[str, Any]]) -> list[BulkItem]:
+    """Store up to 1,000 engagements in list order, in one transaction; one answer per item, in order.
+
+    What is refused does not keep the others from being stored. Raises Invalid for a list that is too long.
+    """
+    if len(engagements) > BULK_LIMIT:
+        raise Invalid.field("engagements", f"holds {len(engagements)} engagements; the limit is {BULK_LIMIT} per call")
+    drafts: list[Draft | EngagementsError] = []
+    for fields in engagements:
+        try:
+            drafts.append(read_draft(fields))
+        except Invalid as error:
+            drafts.append(error)
+    outcomes = _store(drafts) if drafts else []
+    return [_bulk_item(index, drafts[index], outcome) for index, outcome in enumerate(outcomes)]
+
+
+def pause(user_id: str, *, actor: str, reason: str = "") -> None:
+    """Nothing of this user starts from now; the deadlines stand still. Creates an unknown pipeline."""
+    _check_user(user_id)
+    with transaction.atomic():
+        operate.pause(current(), user_id)
+        _audit(actor, "pause", user_id, 1, reason)
+
+
+def resume(user_id: str, *, actor: str, reason: str = "") -> None:
+    """Go on; every pending deadline moves by the time it stood still."""
+    _check_user(user_id)
+    with transaction.atomic():
+        worker = operate.resume(current(), user_id)
+        _audit(actor, "resume", user_id, 1, reason)
+        if worker is not None:
+            _wake_on_commit({worker: [user_id]})
+
+
+def purge(user_id: str, *, actor: str, reason: str = "") -> int:
+    """Settle everything pending of this user as purged; how many. Raises NotFound."""
+    with transaction.atomic():
+        _must_exist(user_id)
+        purged = operate.purge(current(), [user_id])
+        _audit(actor, "purge", user_id, len(purged.ids), reason)
+        _wake_children_on_commit(purged.ids)
+    return len(purged.ids)
+
+
+def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
+    """Purge all users of a worker's queue, or all unordered engagements; how many. Raises NotFound.
+
+    In transactions of some hundred users each: a crash leaves whole batches purged, and calling again goes on.
+    """
+    worker = worker_of(name)
+    total = 0
+    if name == UNORDERED_QUEUE:
+        while True:
+            with transaction.atomic():
+                ids = operate.purge_unordered(current(), limit=BULK_LIMIT)
+                _wake_children_on_commit(ids)
+            total += len(ids)
+            if len(ids) < BULK_LIMIT:
+                break
+    elif worker is not None and _known_worker(worker):
+        after = ""
+        while users := operate.queue_users(current(), worker, after=after):
+            with transaction.atomic():
+                purged = operate.purge(current(), users)
+                _wake_children_on_commit(purged.ids)
+            total += len(purged.ids)
+            after = users[-1]
+    else:
+        raise NotFound(f"there is no queue {name!r}; GET /api/v1/queues/ lists them")
+    _audit(actor, "purge queue", name, total, reason)
+    return total
+
+
+def skip(user_id: str, id: UUID, *, actor: str, reason: str = "") -> None:
+    """Settle the head of a pipeline as purged. Raises NotFound, or Conflict when it is no longer the head."""
+    with transaction.atomic():
+        skipped = operate.skip(current(), user_id, id)
+        _audit(actor, "skip", f"{user_id} {id}", 1, reason)
+        _wake_children_on_commit(skipped.ids)
+        _wake_on_commit(skipped.wake)
+
+
+def end_session(user_id: str, *, actor: str, reason: str = "") -> None:
+    """Let the ring choose the worker anew once the pending work is done. Raises NotFound."""
+    with transaction.atomic():
+        operate.end_session(current(), user_id)
+        _audit(actor, "end session", user_id, 1, reason)
+
+
+def set_timeout(user_id: str, seconds: object, *, actor: str) -> None:
+    """The pending time-out of this user's new engagements, in seconds; None: the default. Creates the pipeline."""
+    _check_user(user_id)
+    errors: list[FieldError] = []
+    value = timeout_or_none(seconds, errors)
+    if errors:
+        raise Invalid(errors)
+    with transaction.atomic():
+        operate.set_timeout(current(), user_id, value)
+        _audit(actor, "set time-out", user_id, 1, "default" if value is None else f"{value:g} s")
+
+
+def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
+    """Give a failed or expired engagement a new life at the end of its pipeline. Raises NotFound or Conflict."""
+
+    def once() -> None:
+        with transaction.atomic():
+            replayed = operate.replay(current(), id, liveness.ring())
+            _audit(actor, "replay", str(id), 1, reason)
+            if replayed.unordered:
+                transaction.on_commit(lambda: wakeups.wake_unordered([id]), robust=True)
+            else:
+                _wake_on_commit({replayed.worker: [replayed.user_id]})
+
+    _retry_deadlock(once)
+    return Engagement.objects.get(id=id)
+
+
+def wake_children(parents: Sequence[UUID]) -> None:
+    """Announce the users with a pending child of these settled engagements; a crash before is mended by the poll."""
+    users = children.users_of(current(), parents)
+    if users:
+        wakeups.wake(children.wake(current(), users).wake)
+
+
+def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Duplicate | EngagementsError]:
+    def once() -> Produced:
+        with transaction.atomic():
+            produced = produce_store.insert(current(), drafts, liveness.ring())
+            _wake_on_commit(produced.wake)
+            if produced.unordered:
+                transaction.on_commit(lambda: wakeups.wake_unordered(produced.unordered), robust=True)
+            _wake_children_on_commit(produced.settled)
+            return produced
+
+    return _retry_deadlock(once).outcomes
+
+
+def _retry_deadlock(work: Callable[[], T]) -> T:
+    """Run a transaction again that PostgreSQL chose as the victim; inside a caller's atomic() that is the caller's."""
+    if connection.in_atomic_block:
+        return work()
+    for attempt in range(1, DEADLOCK_TRIES + 1):
+        try:
+            return work()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK or attempt == DEADLOCK_TRIES:
+                raise
+            time.sleep(0.01 * attempt)
+    raise AssertionError("unreachable")
+
+
+def _engagement(stored: Stored, payload: Any) -> Engagement:
+    return Engagement(
+        id=stored.id,
+        user_id=stored.draft.user_id,
+        payload=payload,
+        produced_at=stored.produced_at,
+        received_at=stored.received_at,
+        expires_at=stored.expires_at,
+        settled_at=stored.received_at if stored.status.settled else None,
+        order_time=stored.order_time,
+        held_until=stored.held_until,
+        status=stored.status.value,
+        causal_parent=stored.draft.causal_parent,
+        unordered=stored.draft.unordered,
+        channel_id=stored.channel,
+        late=stored.late,
+        timeout_seconds=stored.draft.timeout_seconds,
+        last_error=stored.last_error,
+    )
+
+
+def _bulk_item(index: int, draft: Draft | EngagementsError, outcome: Stored | Duplicate | EngagementsError) -> BulkItem:
+    if isinstance(outcome, Stored):
+        return BulkItem(index, outcome.id, "created")
+    if isinstance(outcome, Duplicate):
+        return BulkItem(index, outcome.id, "duplicate")
+    return BulkItem(index, draft.id if isinstance(draft, Draft) else None, "refused", outcome)
+
+
+def _wake_on_commit(users: Mapping[str | None, Sequence[str]]) -> None:
+    if users:
+        transaction.on_commit(lambda: wakeups.wake(users), robust=True)
+
+
+def _wake_children_on_commit(ids: Sequence[UUID]) -> None:
+    if ids:
+        transaction.on_commit(lambda: wake_children(ids), robust=True)
+
+
+def _audit(actor: str, action: str, target: str, count: int, reason: str) -> None:
+    AuditEntry.objects.create(actor=actor, action=action, target=target[:300], count=count, reason=reason[:500])
+
+
+def _check_user(user_id: str) -> None:
+    problem = user_id_problem(user_id)
+    if problem:
+        raise Invalid.field("user_id", problem)
+
+
+def _must_exist(user_id: str) -> None:
+    if user_id_problem(user_id) or not Pipeline.objects.filter(user_id=user_id).exists():
+        raise NotFound(f"user {user_id!r} has no pipeline")
+
+
+def _known_worker(name: str) -> bool:
+    return Worker.objects.filter(name=name).exists()

@@ -1,0 +1,52 @@
+"""How the store's statements reach PostgreSQL: server-side binding, on Django's connection or on one of the engine's."""
+
+from typing import Any
+
+import psycopg
+from django.db import connection
+from psycopg.rows import TupleRow, dict_row
+
+Connection = psycopg.Connection[Any]
+
+
+def current() -> Connection:
+    """Django's connection of this thread, so that a statement takes part in the caller's transaction."""
+    connection.ensure_connection()
+    raw = connection.connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw
+
+
+def dedicated(*, application_name: str) -> Connection:
+    """A connection of its own beside Django's, in autocommit mode, that prepares what it repeats.
+
+    Raises psycopg.OperationalError while the database cannot be reached.
+    """
+    params = connection.get_connection_params()
+    for option in ("cursor_factory", "context", "prepare_threshold"):
+        params.pop(option, None)
+    raw: Connection = psycopg.connect(
+        **{**params, "application_name": application_name},
+        autocommit=True,
+        prepare_threshold=3,
+    )
+    raw.execute("SET TIME ZONE 'UTC'")
+    return raw
+
+
+def fetch(conn: Connection, sql: str, params: object = None) -> list[TupleRow]:
+    """All rows of one statement, as tuples."""
+    with psycopg.Cursor(conn) as cursor:
+        return cursor.execute(sql, params).fetchall()  # type: ignore[arg-type]
+
+
+def fetch_dicts(conn: Connection, sql: str, params: object = None) -> list[dict[str, Any]]:
+    """All rows of one statement, by column name."""
+    with psycopg.Cursor(conn, row_factory=dict_row) as cursor:
+        return cursor.execute(sql, params).fetchall()  # type: ignore[arg-type]
+
+
+def run(conn: Connection, sql: str, params: object = None) -> int:
+    """Run one statement; the number of rows it touched."""
+    with psycopg.Cursor(conn) as cursor:
+        return cursor.execute(sql, params).rowcount  # type: ignore[arg-type]

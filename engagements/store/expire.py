@@ -1,0 +1,124 @@
+"""Settling what has been pending for longer than its time-out: pending → expired.
+
+Idempotent: two sweeps at once, or a sweep beside the engine, settle each engagement once. Lock order as everywhere:
+pipelines ascending, skipping those that somebody works on, then engagements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from engagements.store.connection import Connection, fetch
+
+GRACE_SECONDS = 0.5
+"""A leased head in service is left to its holder for so long after the deadline: the holder cuts it itself."""
+
+SWEEP_LIMIT = 2000
+"""Engagements per sweep statement: some tens of milliseconds of work."""
+
+
+@dataclass(slots=True)
+class Expired:
+    """What a sweep settled. users: those with more in line, who can move up. more: whether it stopped at its limit."""
+
+    ids: list[UUID] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+    more: bool = False
+
+
+_OVERDUE = """
+SELECT e.user_id, e.id, e.unordered FROM engagements_engagement e
+LEFT JOIN engagements_pipeline p ON p.user_id = e.user_id AND NOT e.unordered
+WHERE e.status = 'pending' AND e.expires_at <= clock_timestamp() AND p.paused_at IS NULL
+ORDER BY e.expires_at LIMIT %s
+"""
+
+_LOCK = """
+SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND paused_at IS NULL
+ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+_EXPIRE = """
+WITH gone AS (
+    UPDATE engagements_engagement e
+    SET status = 'expired', settled_at = clock_timestamp(),
+        sequence = CASE WHEN p.in_service = e.id THEN p.sequence END,
+        attempts = CASE WHEN p.in_service = e.id THEN p.attempt ELSE e.attempts END
+    FROM engagements_pipeline p
+    WHERE e.id = ANY(%(ids)s) AND p.user_id = e.user_id AND p.user_id = ANY(%(users)s)
+        AND e.status = 'pending' AND NOT e.unordered AND e.expires_at <= clock_timestamp()
+        AND NOT (p.in_service IS NOT DISTINCT FROM e.id AND COALESCE(p.lease_until > clock_timestamp(), false)
+            AND e.expires_at > clock_timestamp() - %(grace)s * interval '1 second')
+    RETURNING e.user_id, e.id, p.in_service IS NOT DISTINCT FROM e.id AS served
+), counted AS (
+    SELECT user_id, count(*)::int AS number, bool_or(served) AS served FROM gone GROUP BY user_id
+), moved AS (
+    UPDATE engagements_pipeline p
+    SET depth = p.depth - c.number,
+        due_at = CASE WHEN p.depth = c.number THEN NULL
+            WHEN c.served OR p.in_service IS NULL THEN LEAST(p.due_at, clock_timestamp()) ELSE p.due_at END,
+        in_service = CASE WHEN c.served THEN NULL ELSE p.in_service END,
+        lease_token = p.lease_token + c.served::int,
+        lease_worker = CASE WHEN c.served THEN NULL ELSE p.lease_worker END,
+        lease_until = CASE WHEN c.served THEN NULL ELSE p.lease_until END
+    FROM counted c WHERE p.user_id = c.user_id
+    RETURNING p.user_id, p.due_at IS NOT NULL AND p.lease_worker IS NULL AS ready
+)
+SELECT gone.id, gone.user_id, moved.ready FROM gone JOIN moved USING (user_id)
+"""
+
+# A row leased to a worker is left to it for the grace; the token makes a slower holder's settle find nothing.
+_EXPIRE_UNORDERED = """
+UPDATE engagements_engagement e
+SET status = 'expired', settled_at = clock_timestamp(), lease_token = e.lease_token + 1
+FROM (
+    SELECT id FROM engagements_engagement
+    WHERE id = ANY(%(ids)s) AND status = 'pending' AND unordered AND expires_at <= clock_timestamp()
+        AND (held_until <= clock_timestamp() OR expires_at <= clock_timestamp() - %(grace)s * interval '1 second')
+    ORDER BY id FOR UPDATE SKIP LOCKED
+) due
+WHERE e.id = due.id RETURNING e.id
+"""
+
+_OVERDUE_IN_LINE = """
+SELECT line.id FROM unnest(%s::text[]) AS u(user_id)
+CROSS JOIN LATERAL (
+    SELECT e.id, e.expires_at FROM engagements_engagement e
+    WHERE e.user_id = u.user_id AND e.status = 'pending' AND NOT e.unordered
+    ORDER BY e.order_time, e.arrival LIMIT 200
+) line
+WHERE line.expires_at <= clock_timestamp()
+"""
+
+
+def sweep(conn: Connection, *, limit: int = SWEEP_LIMIT) -> Expired:
+    """Settle what is overdue, one transaction; pipelines that are locked or paused are left for the next sweep."""
+    overdue = fetch(conn, _OVERDUE, [limit])
+    if not overdue:
+        return Expired()
+    users = sorted({user for user, _, unordered in overdue if not unordered})
+    with conn.transaction():
+        locked = [user for (user,) in fetch(conn, _LOCK, [users])] if users else []
+        expired = expire_locked(conn, locked, [id for _, id, unordered in overdue if not unordered])
+        free = [id for _, id, unordered in overdue if unordered]
+        if free:
+            gone = fetch(conn, _EXPIRE_UNORDERED, {"ids": free, "grace": GRACE_SECONDS})
+            expired.ids += [id for (id,) in gone]
+    expired.more = len(overdue) == limit and bool(expired.ids)
+    return expired
+
+
+def expire_lines(conn: Connection, users: Sequence[str]) -> Expired:
+    """Settle what is overdue near the front of these pipelines, which the caller has locked."""
+    return expire_locked(conn, users, [id for (id,) in fetch(conn, _OVERDUE_IN_LINE, [list(users)])])
+
+
+def expire_locked(conn: Connection, users: Sequence[str], ids: Sequence[UUID]) -> Expired:
+    """Settle those of `ids` that are overdue in the locked pipelines of `users`.
+
+    When the head in service goes, its lease ends and the token is raised: a holder that still attempts it is fenced.
+    """
+    if not users or not ids:
+        return Expired()
+    rows = fetch(conn, _EXPIRE, {"users": list(users), "ids": list(ids), "grace": GRACE_SECONDS})
+    return Expired(ids=[row[0] for row in rows], users=sorted({row[1] for row in rows if row[2]}))

@@ -1,0 +1,54 @@
+"""Creating and locking pipelines for those who add work to them: producing and replaying."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engagements import conf
+from engagements.domain.ring import Ring
+from engagements.store.connection import Connection, fetch
+
+# One statement creates, locks (ascending by user id) and counts up. A session that runs keeps its worker while that is
+# alive, pending work keeps it in any case (the poll moves it if need be); else the ring chooses.
+_ENLIST = """
+INSERT INTO engagements_pipeline AS p
+    (user_id, worker, session_until, lease_token, attempt, sequence, depth, due_at)
+SELECT n.user_id, n.worker, clock_timestamp() + %(idle)s, 0, 0, 0, n.depth, clock_timestamp()
+FROM unnest(%(users)s::text[], %(workers)s::text[], %(depths)s::int[]) AS n(user_id, worker, depth)
+ORDER BY n.user_id COLLATE "C"
+ON CONFLICT (user_id) DO UPDATE SET
+    depth = p.depth + EXCLUDED.depth,
+    due_at = COALESCE(p.due_at, clock_timestamp()),
+    worker = CASE WHEN p.due_at IS NOT NULL OR (p.session_until > clock_timestamp() AND p.worker = ANY(%(alive)s))
+        THEN p.worker ELSE EXCLUDED.worker END,
+    session_until = CASE WHEN p.due_at IS NOT NULL AND p.session_until IS NULL
+        THEN NULL ELSE clock_timestamp() + %(idle)s END
+RETURNING p.user_id, p.worker, p.last_order_time, p.timeout_seconds, p.due_at >= statement_timestamp() AS slept,
+    clock_timestamp()
+"""
+
+
+@dataclass(slots=True)
+class Enlisted:
+    """A locked pipeline. slept: nobody is at work on it, so its worker must be woken."""
+
+    worker: str | None
+    last_order_time: datetime | None
+    timeout_seconds: float | None
+    slept: bool
+
+
+def enlist(conn: Connection, depths: Mapping[str, int], ring: Ring) -> tuple[dict[str, Enlisted], datetime]:
+    """Lock the pipelines of these users (user → engagements to come), creating what is missing, and count them up.
+
+    Also PostgreSQL's time once all are locked: later than every receipt and every mark in these pipelines.
+    """
+    params = {
+        "users": list(depths),
+        "workers": [ring.worker(user) for user in depths],
+        "depths": list(depths.values()),
+        "alive": list(ring.workers),
+        "idle": timedelta(seconds=conf.session_idle_seconds()),
+    }
+    rows = fetch(conn, _ENLIST, params)
+    return {row[0]: Enlisted(*row[1:5]) for row in rows}, max(row[5] for row in rows)

@@ -1,0 +1,347 @@
+"""Storing new engagements: one transaction, set-based, callable inside the caller's own.
+
+Lock order: pipelines ascending by user id (one INSERT … ON CONFLICT that creates and locks), then engagements.
+Order of arrival, receipt and lateness are decided under the pipelines' locks, so that two producers of one user agree.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from engagements import conf
+from engagements.domain.causality import in_cycle
+from engagements.domain.draft import Draft
+from engagements.domain.errors import EngagementsError, IdReused, Invalid
+from engagements.domain.moves import Status
+from engagements.domain.ordering import FUTURE_TOLERANCE, above, held_until, is_late, order_time
+from engagements.domain.ring import Ring
+from engagements.store.connection import Connection, fetch, run
+from engagements.store.pipelines import Enlisted, enlist
+
+
+@dataclass(slots=True)
+class Stored:
+    """One stored engagement, as its row was written."""
+
+    id: UUID
+    draft: Draft
+    channel: str
+    order_time: datetime
+    produced_at: datetime
+    received_at: datetime
+    expires_at: datetime
+    held_until: datetime
+    status: Status = Status.PENDING
+    late: bool = False
+    last_error: str = ""
+
+
+@dataclass(slots=True)
+class Produced:
+    """What became of a list of drafts, and who has to be woken once it is committed.
+
+    outcomes: one per draft, in order: the row, "duplicate" of an id, or the error that refused it.
+    wake: worker (None: none alive) → users whose pipeline slept. settled: ids that arrived too late to be delivered.
+    """
+
+    outcomes: list["Stored | Duplicate | EngagementsError"]
+    wake: dict[str | None, list[str]] = field(default_factory=dict)
+    unordered: list[UUID] = field(default_factory=list)
+    settled: list[UUID] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same id and content came before."""
+
+    id: UUID
+
+
+_FACTS = """
+SELECT clock_timestamp(), ARRAY(SELECT name FROM engagements_channel WHERE active AND name = ANY(%s))
+"""
+
+_KNOWN = "SELECT id, content_digest, order_time FROM engagements_engagement WHERE id = ANY(%s)"
+
+_ANCESTORS = """
+WITH RECURSIVE up AS (
+    SELECT id, causal_parent FROM engagements_engagement WHERE id = ANY(%s)
+    UNION
+    SELECT e.id, e.causal_parent FROM up JOIN engagements_engagement e ON e.id = up.causal_parent
+)
+SELECT id, causal_parent FROM up WHERE causal_parent IS NOT NULL
+"""
+
+_INSERT = """
+INSERT INTO engagements_engagement
+    (id, user_id, payload, produced_at, received_at, expires_at, settled_at, order_time, held_until, arrival, status,
+     causal_parent, unordered, channel, late, lease_token, attempts, replays, last_error, timeout_seconds,
+     content_digest)
+SELECT n.id, n.user_id, n.payload::jsonb, n.produced_at, n.received_at, n.expires_at,
+    CASE WHEN n.status <> 'pending' THEN n.received_at END, n.order_time, n.held_until,
+    nextval('engagements_arrival'), n.status, n.causal_parent, n.unordered, n.channel, n.late, 0, 0, 0, n.last_error,
+    n.timeout_seconds, n.digest
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+    %s::timestamptz[], %s::timestamptz[], %s::text[], %s::uuid[], %s::bool[], %s::text[], %s::bool[], %s::text[],
+    %s::float8[], %s::bytea[])
+    WITH ORDINALITY AS n(id, user_id, payload, produced_at, received_at, expires_at, order_time, held_until, status,
+        causal_parent, unordered, channel, late, last_error, timeout_seconds, digest, place)
+ORDER BY n.place
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+"""
+
+# A waiting pipeline is looked at as soon as the newcomer allows; one that retries its head keeps its time.
+_LOOK_SOONER = """
+UPDATE engagements_pipeline p SET due_at = n.due_at
+FROM unnest(%s::text[], %s::timestamptz[]) AS n(user_id, due_at)
+WHERE p.user_id = n.user_id AND p.in_service IS NULL AND p.due_at > n.due_at
+"""
+
+_TAKE_BACK_DEPTH = """
+UPDATE engagements_pipeline p SET depth = p.depth - n.excess,
+    due_at = CASE WHEN p.depth = n.excess THEN NULL ELSE p.due_at END
+FROM unnest(%s::text[], %s::int[]) AS n(user_id, excess)
+WHERE p.user_id = n.user_id
+"""
+
+
+def insert(conn: Connection, drafts: Sequence[Draft | EngagementsError], ring: Ring) -> Produced:
+    """Store the drafts in list order; must run inside a transaction.
+
+    An error in the list is handed through as the outcome of its place. A crash before the commit leaves nothing.
+    """
+    return _Insertion(conn, drafts, ring).run()
+
+
+class _Insertion:
+    def __init__(self, conn: Connection, drafts: Sequence[Draft | EngagementsError], ring: Ring) -> None:
+        self.conn = conn
+        self.ring = ring
+        self.outcomes: list[Stored | Duplicate | EngagementsError | None] = [
+            draft if isinstance(draft, EngagementsError) else None for draft in drafts
+        ]
+        self.open = {place: draft for place, draft in enumerate(drafts) if isinstance(draft, Draft)}
+        self.parent_times: dict[UUID, datetime] = {}
+        self.first_of_id: dict[UUID, int] = {}
+        self.repeats: dict[int, int] = {}
+
+    def run(self) -> Produced:
+        self._refuse_unknown_channels_and_future()
+        self._set_repeats_aside()
+        self._answer_known_ids()
+        self._refuse_cycles()
+        result = Produced(outcomes=[])
+        if self.open:
+            pipelines, now = self._lock_pipelines()
+            rows = self._rows(pipelines, now)
+            inserted = {id for (id,) in fetch(self.conn, _INSERT, _columns(list(rows.values())))}
+            stored = {place: row for place, row in rows.items() if row.id in inserted}
+            self._settle_depths(rows, stored, pipelines)
+            for place, row in stored.items():
+                self.outcomes[place] = row
+                if row.draft.unordered:
+                    result.unordered.append(row.id)
+                elif row.status.settled:
+                    result.settled.append(row.id)
+            for place in rows.keys() - stored.keys():  # another transaction stored this id in between
+                self._answer_reused(place, rows[place].id)
+            users = {row.draft.user_id for row in stored.values() if not row.draft.unordered}
+            for user in sorted(users):
+                if pipelines[user].slept:
+                    result.wake.setdefault(pipelines[user].worker, []).append(user)
+        self._answer_repeats()
+        result.outcomes = [outcome for outcome in self.outcomes if outcome is not None]
+        assert len(result.outcomes) == len(self.outcomes)
+        return result
+
+    def _refuse(self, place: int, error: EngagementsError) -> None:
+        self.outcomes[place] = error
+        del self.open[place]
+
+    def _refuse_unknown_channels_and_future(self) -> None:
+        names = {draft.channel or conf.DEFAULT_CHANNEL for draft in self.open.values()}
+        [(now, known)] = fetch(self.conn, _FACTS, [list(names)])
+        for place, draft in list(self.open.items()):
+            channel = draft.channel or conf.DEFAULT_CHANNEL
+            if channel not in known:
+                detail = f"there is no active channel {channel!r}; GET /api/v1/channels/ lists them"
+                self._refuse(place, Invalid.field("channel", detail))
+            elif draft.produced_at is not None and draft.produced_at > now + FUTURE_TOLERANCE:
+                seconds = FUTURE_TOLERANCE.total_seconds()
+                self._refuse(place, Invalid.field("produced_at", f"is more than {seconds:g} s in the future"))
+
+    def _set_repeats_aside(self) -> None:
+        """Within one list the first of an id wins."""
+        for place, draft in list(self.open.items()):
+            if draft.id is None:
+                continue
+            first = self.first_of_id.setdefault(draft.id, place)
+            if first != place:
+                self.repeats[place] = first
+        self.repeated = {place: self.open.pop(place) for place in self.repeats}
+
+    def _answer_repeats(self) -> None:
+        for place, first in self.repeats.items():
+            draft, outcome = self.repeated[place], self.outcomes[first]
+            assert draft.id is not None
+            if isinstance(outcome, Stored):
+                self.outcomes[place] = _judge(draft, outcome.draft.digest)
+            else:
+                self._answer_reused(place, draft.id, draft, otherwise=outcome)
+
+    def _answer_known_ids(self) -> None:
+        ids = set(self.first_of_id)
+        ids.update(draft.causal_parent for draft in self.open.values() if draft.causal_parent is not None)
+        if not ids:
+            return
+        known = {id: (bytes(digest), time) for id, digest, time in fetch(self.conn, _KNOWN, [list(ids)])}
+        self.parent_times = {id: time for id, (_, time) in known.items()}
+        for place, draft in list(self.open.items()):
+            if draft.id in known:
+                self.outcomes[place] = _judge(draft, known[draft.id][0])
+                del self.open[place]
+
+    def _answer_reused(
+        self,
+        place: int,
+        id: UUID,
+        draft: Draft | None = None,
+        otherwise: "Stored | Duplicate | EngagementsError | None" = None,
+    ) -> None:
+        draft = draft or self.open[place]
+        rows = fetch(self.conn, _KNOWN, [[id]])
+        self.outcomes[place] = _judge(draft, bytes(rows[0][1])) if rows else otherwise or IdReused(_REUSED)
+
+    def _refuse_cycles(self) -> None:
+        """Only an id that the producer chose can already be somebody's ancestor."""
+        linked = [
+            (place, draft) for place, draft in self.open.items() if draft.id is not None and draft.causal_parent is not None
+        ]
+        if not linked:
+            return
+        parents: dict[UUID, UUID | None] = dict(
+            fetch(self.conn, _ANCESTORS, [[draft.causal_parent for _, draft in linked]])
+        )
+        for place, draft in linked:
+            assert draft.id is not None
+            parents[draft.id] = draft.causal_parent
+            if in_cycle(draft.id, parents):
+                del parents[draft.id]
+                detail = "closes a cycle: this engagement is already an ancestor of its parent"
+                self._refuse(place, Invalid.field("causal_parent", detail))
+
+    def _lock_pipelines(self) -> tuple[dict[str, Enlisted], datetime]:
+        depths = Counter(draft.user_id for draft in self.open.values() if not draft.unordered)
+        if depths:
+            return enlist(self.conn, depths, self.ring)
+        [(now,)] = fetch(self.conn, "SELECT clock_timestamp()")
+        return {}, now
+
+    def _rows(self, pipelines: dict[str, Enlisted], now: datetime) -> dict[int, Stored]:
+        window, default_timeout = conf.reorder_window(), conf.pending_timeout_seconds()
+        late_expires = conf.late_expires()
+        rows: dict[int, Stored] = {}
+        for place, draft in self.open.items():
+            pipeline = None if draft.unordered else pipelines[draft.user_id]
+            timeout = draft.timeout_seconds or (pipeline and pipeline.timeout_seconds) or default_timeout
+            time = order_time(
+                stated=draft.produced_at,
+                received_at=now,
+                last_attempted=pipeline and pipeline.last_order_time,
+                parent=self.parent_times.get(draft.causal_parent) if draft.causal_parent else None,
+            )
+            rows[place] = Stored(
+                id=draft.id or uuid4(),
+                draft=draft,
+                channel=draft.channel or conf.DEFAULT_CHANNEL,
+                order_time=time,
+                produced_at=draft.produced_at or now,
+                received_at=now,
+                expires_at=now + timedelta(seconds=timeout),
+                held_until=now,
+            )
+        self._raise_above_parents_in_list(rows)
+        for row in rows.values():
+            if row.draft.unordered:
+                continue
+            row.held_until = held_until(
+                stated=row.draft.produced_at is not None,
+                order_time=row.order_time,
+                received_at=now,
+                window=window,
+            )
+            row.late = is_late(order_time=row.order_time, last_attempted=pipelines[row.draft.user_id].last_order_time)
+            if row.late and late_expires:
+                row.status = Status.EXPIRED
+                row.last_error = "late: arrived after a later engagement had been attempted"
+        return rows
+
+    def _raise_above_parents_in_list(self, rows: dict[int, Stored]) -> None:
+        """A parent may stand anywhere in the list; ancestors first, without recursion: a chain may be 1,000 long."""
+        by_id = {row.id: row for row in rows.values()}
+        done: set[UUID] = set()
+        for row in rows.values():
+            chain: list[Stored] = []
+            current: Stored | None = row
+            while current is not None and current.id not in done:
+                done.add(current.id)
+                chain.append(current)
+                parent = current.draft.causal_parent
+                current = by_id.get(parent) if parent is not None else None
+            for child in reversed(chain):
+                parent_row = by_id.get(child.draft.causal_parent) if child.draft.causal_parent else None
+                if parent_row is not None:
+                    child.order_time = above(child.order_time, parent_row.order_time)
+
+    def _settle_depths(
+        self, rows: dict[int, Stored], stored: dict[int, Stored], pipelines: dict[str, Enlisted]
+    ) -> None:
+        """The pipelines were counted up before it was known which rows are new and pending; look sooner where needed."""
+        excess: dict[str, int] = {}
+        due: dict[str, datetime] = {}
+        for place, row in rows.items():
+            user = row.draft.user_id
+            if row.draft.unordered:
+                continue
+            if place not in stored or row.status.settled:
+                excess[user] = excess.get(user, 0) + 1
+            elif pipelines[user].slept:
+                due[user] = min(due.get(user, row.held_until), row.held_until)
+        if excess:
+            users = sorted(excess)
+            run(self.conn, _TAKE_BACK_DEPTH, [users, [excess[user] for user in users]])
+        if due:
+            run(self.conn, _LOOK_SOONER, [list(due), list(due.values())])
+
+
+_REUSED = "an engagement with this id exists and its content differs; use a new id"
+
+
+def _judge(draft: Draft, digest: bytes) -> Duplicate | IdReused:
+    assert draft.id is not None
+    return Duplicate(draft.id) if draft.digest == digest else IdReused(_REUSED)
+
+
+def _columns(rows: list[Stored]) -> list[list[Any]]:
+    return [
+        [row.id for row in rows],
+        [row.draft.user_id for row in rows],
+        [row.draft.payload for row in rows],
+        [row.produced_at for row in rows],
+        [row.received_at for row in rows],
+        [row.expires_at for row in rows],
+        [row.order_time for row in rows],
+        [row.held_until for row in rows],
+        [row.status.value for row in rows],
+        [row.draft.causal_parent for row in rows],
+        [row.draft.unordered for row in rows],
+        [row.channel for row in rows],
+        [row.late for row in rows],
+        [row.last_error for row in rows],
+        [row.draft.timeout_seconds for row in rows],
+        [row.draft.digest for row in rows],
+    ]

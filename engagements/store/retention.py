@@ -1,0 +1,45 @@
+"""Deleting old history in batches: engagements settled longer ago than the retention, with their attempts.
+
+Parents of pending children are spared: a child must still see that its parent was settled. Pipelines stay: they carry
+the sequence that receivers rely on.
+"""
+
+from datetime import timedelta
+
+from engagements.store.connection import Connection, fetch_dicts, run
+
+BATCH = 1000
+"""Engagements per transaction."""
+
+# In order of arrival, so that the walk ends at the first batch that is too young as a whole.
+_OLDEST = """
+SELECT e.id, e.arrival, e.received_at < clock_timestamp() - %(keep)s AS old,
+    e.settled_at < clock_timestamp() - %(keep)s AND NOT EXISTS (
+        SELECT FROM engagements_engagement c WHERE c.causal_parent = e.id AND c.status = 'pending') AS deletable
+FROM engagements_engagement e WHERE e.arrival > %(after)s ORDER BY e.arrival LIMIT %(limit)s
+"""
+
+_DELETE = """
+WITH gone AS (
+    DELETE FROM engagements_engagement WHERE id = ANY(%(ids)s) AND settled_at < clock_timestamp() - %(keep)s RETURNING id
+)
+DELETE FROM engagements_attempt WHERE engagement_id IN (SELECT id FROM gone)
+"""
+
+
+def delete_old(conn: Connection, *, keep: timedelta, batches: int) -> int:
+    """Delete up to `batches` batches of what settled longer than `keep` ago; how many engagements were chosen.
+
+    Stopped in the middle it has deleted whole batches; the next run goes on.
+    """
+    deleted, after = 0, 0
+    for _ in range(batches):
+        rows = fetch_dicts(conn, _OLDEST, {"keep": keep, "after": after, "limit": BATCH})
+        ids = [row["id"] for row in rows if row["deletable"]]
+        if ids:
+            run(conn, _DELETE, {"ids": ids, "keep": keep})
+            deleted += len(ids)
+        if len(rows) < BATCH or not rows[-1]["old"]:
+            break
+        after = rows[-1]["arrival"]
+    return deleted

@@ -1,0 +1,245 @@
+"""Settling attempts: pending → delivered or failed, and in the same statement the mark on whom to serve next.
+
+Fence, then compare-and-set: the pipeline rows are locked first, by token and by the engagement in service. A worker that
+lost its lease, or repeats a settle whose commit it did not see, locks nothing and so writes nothing. A single UPDATE that
+joins the token would not wait for a takeover in flight and would wrongly succeed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from engagements import conf
+from engagements.domain.moves import Status
+from engagements.store.connection import Connection, fetch, run
+from engagements.store.expire import expire_locked
+from engagements.store.lease import Grant
+
+
+class Settlement(NamedTuple):
+    """How one attempt ended.
+
+    outcome: a models.Attempt.Outcome. answer: what the receiver said, or the error. delay: seconds until a retry.
+    ended_ago, duration: seconds, by the worker's monotonic clock; PostgreSQL's clock turns them into times.
+    """
+
+    user_id: str
+    token: int
+    id: UUID
+    outcome: str
+    answer: str
+    delay: float
+    ended_ago: float
+    duration: float
+
+
+@dataclass(slots=True)
+class Settled:
+    """The answer to a settle.
+
+    grants: the next heads of the users settled, marked in service under the same lease. asleep: user → seconds until
+    something can happen (0: now, by a claim). done: users with nothing more in line. busy: locked by somebody, try
+    again. lost: the lease or the engagement is no longer the caller's. ids: settled now; their children can be woken.
+    """
+
+    grants: list[Grant] = field(default_factory=list)
+    asleep: dict[str, float] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    ids: list[UUID] = field(default_factory=list)
+
+
+_LOCK = """
+SELECT p.user_id FROM engagements_pipeline p
+JOIN unnest(%s::text[], %s::bigint[], %s::uuid[]) AS n(user_id, token, id) ON p.user_id = n.user_id
+WHERE p.lease_token = n.token AND p.in_service = n.id
+ORDER BY p.user_id FOR NO KEY UPDATE OF p SKIP LOCKED
+"""
+
+_STILL_MINE = """
+SELECT p.user_id FROM engagements_pipeline p
+JOIN unnest(%s::text[], %s::bigint[], %s::uuid[]) AS n(user_id, token, id) ON p.user_id = n.user_id
+WHERE p.lease_token = n.token AND p.in_service = n.id
+"""
+
+_LOG_COLUMNS = """
+INSERT INTO engagements_attempt
+    (engagement_id, number, worker, sequence, token, started_at, duration_seconds, outcome, answer)
+"""
+
+# The next head is marked here only in the plain case: no causal parent, its window over, in time, not paused. For all
+# else the lease is given up and a claim decides (domain/head.py holds the whole rule; this is a subset of it).
+_SETTLE = f"""
+WITH n AS MATERIALIZED (
+    SELECT * FROM unnest(%(users)s::text[], %(ids)s::uuid[], %(outcomes)s::text[], %(answers)s::text[],
+        %(ended)s::float8[], %(durations)s::float8[]) AS n(user_id, id, outcome, answer, ended_ago, duration)
+), settled AS (
+    UPDATE engagements_engagement e
+    SET status = n.outcome, settled_at = clock_timestamp(), sequence = p.sequence, attempts = p.attempt,
+        last_error = CASE WHEN n.outcome = 'delivered' THEN '' ELSE n.answer END
+    FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
+    WHERE e.id = n.id AND e.status = 'pending'
+), logged AS (
+    {_LOG_COLUMNS}
+    SELECT n.id, p.attempt, %(worker)s, p.sequence, p.lease_token,
+        clock_timestamp() - (n.ended_ago + n.duration) * interval '1 second', n.duration, n.outcome, n.answer
+    FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
+), next AS MATERIALIZED (
+    SELECT n.user_id, h.*, p.paused_at IS NULL AND h.causal_parent IS NULL
+        AND h.held_until <= clock_timestamp() AND h.expires_at > clock_timestamp() AS serve
+    FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
+    LEFT JOIN LATERAL (
+        SELECT e.id, e.payload::text AS payload, e.produced_at, e.order_time, e.held_until, e.expires_at,
+            e.causal_parent, e.late, e.channel
+        FROM engagements_engagement e
+        WHERE e.user_id = n.user_id AND e.status = 'pending' AND NOT e.unordered AND e.id <> n.id
+        ORDER BY e.order_time, e.arrival LIMIT 1
+    ) h ON true
+), moved AS (
+    UPDATE engagements_pipeline p
+    SET depth = p.depth - 1,
+        due_at = CASE WHEN next.id IS NULL THEN NULL WHEN next.serve THEN p.due_at
+            ELSE GREATEST(next.held_until, clock_timestamp()) END,
+        in_service = CASE WHEN next.serve THEN next.id END,
+        sequence = p.sequence + COALESCE(next.serve, false)::int,
+        attempt = 1,
+        last_order_time = CASE WHEN next.serve THEN GREATEST(p.last_order_time, next.order_time)
+            ELSE p.last_order_time END,
+        lease_worker = CASE WHEN next.serve THEN p.lease_worker END,
+        lease_until = CASE WHEN next.serve THEN clock_timestamp() + %(lease)s END,
+        session_until = CASE WHEN p.session_until IS NOT NULL THEN clock_timestamp() + %(idle)s END
+    FROM next WHERE p.user_id = next.user_id
+    RETURNING p.user_id, p.lease_token, p.sequence,
+        extract(epoch FROM p.due_at - clock_timestamp())::float8 AS due_in
+)
+SELECT next.user_id, moved.lease_token, next.id, next.payload, next.produced_at, next.causal_parent, next.late,
+    next.channel, moved.sequence, 1, extract(epoch FROM next.expires_at - clock_timestamp())::float8,
+    COALESCE(next.serve, false), moved.due_in
+FROM next JOIN moved USING (user_id)
+"""
+
+
+def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> Settled:
+    """Settle attempts that were delivered or failed, one per user, one transaction.
+
+    Raises psycopg.OperationalError when the connection is lost: the outcome is unknown, and calling again is safe, for
+    what was settled then locks nothing and comes back as lost.
+    """
+    result = Settled()
+    with conn.transaction():
+        own = _lock(conn, settlements, result)
+        if own:
+            for row in fetch(conn, _SETTLE, _columns(own, worker)):
+                user, serve, due_in = row[0], row[11], row[12]
+                if serve:
+                    result.grants.append(Grant._make(row[:11]))
+                elif due_in is None:
+                    result.done.append(user)
+                else:
+                    result.asleep[user] = max(0.0, due_in)
+            result.ids += [settlement.id for settlement in own]
+    return result
+
+
+_LOG = f"""
+{_LOG_COLUMNS}
+SELECT n.id, p.attempt, %(worker)s, p.sequence, p.lease_token,
+    clock_timestamp() - (n.ended_ago + n.duration) * interval '1 second', n.duration, n.outcome, n.answer
+FROM unnest(%(users)s::text[], %(ids)s::uuid[], %(outcomes)s::text[], %(answers)s::text[],
+    %(ended)s::float8[], %(durations)s::float8[]) AS n(user_id, id, outcome, answer, ended_ago, duration)
+JOIN engagements_pipeline p ON p.user_id = n.user_id
+"""
+
+_POSTPONE_ENGAGEMENTS = """
+UPDATE engagements_engagement e SET attempts = p.attempt, last_error = n.answer
+FROM unnest(%(users)s::text[], %(ids)s::uuid[], %(answers)s::text[]) AS n(user_id, id, answer)
+JOIN engagements_pipeline p ON p.user_id = n.user_id
+WHERE e.id = n.id AND e.status = 'pending'
+"""
+
+# In place: the head stays in service with its sequence, so that nothing of this user can be attempted before it.
+_POSTPONE = """
+UPDATE engagements_pipeline p
+SET due_at = LEAST(clock_timestamp() + n.delay * interval '1 second', GREATEST(e.expires_at, clock_timestamp())),
+    lease_worker = NULL, lease_until = NULL,
+    session_until = CASE WHEN p.session_until IS NOT NULL THEN clock_timestamp() + %(idle)s END
+FROM unnest(%(users)s::text[], %(ids)s::uuid[], %(delays)s::float8[]) AS n(user_id, id, delay)
+JOIN engagements_engagement e ON e.id = n.id
+WHERE p.user_id = n.user_id AND p.in_service = n.id
+RETURNING p.user_id, GREATEST(extract(epoch FROM p.due_at - clock_timestamp())::float8, 0)
+"""
+
+
+def postpone(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> Settled:
+    """Record attempts that did not settle their engagement (retry, cut, interrupted), one per user, one transaction.
+
+    The lease is given up and the head stays in service until its time to be claimed again; one whose deadline has
+    passed is settled as expired, unless its pipeline is paused: then it stays pending.
+    """
+    result = Settled()
+    with conn.transaction():
+        own = _lock(conn, settlements, result)
+        if own:
+            columns = _columns(own, worker)
+            run(conn, _LOG, columns)
+            run(conn, _POSTPONE_ENGAGEMENTS, columns)
+            result.asleep = dict(fetch(conn, _POSTPONE, columns))
+            cut = [settlement for settlement in own if settlement.outcome == "cut"]
+            running = _not_paused(conn, [settlement.user_id for settlement in cut])
+            expired = expire_locked(conn, running, [settlement.id for settlement in cut])
+            result.ids = expired.ids
+            gone = {settlement.user_id for settlement in cut if settlement.id in set(expired.ids)}
+            for user in gone:
+                del result.asleep[user]
+                if user in expired.users:
+                    result.asleep[user] = 0.0
+                else:
+                    result.done.append(user)
+    return result
+
+
+def _not_paused(conn: Connection, users: list[str]) -> list[str]:
+    if not users:
+        return []
+    sql = "SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND paused_at IS NULL"
+    return [user for (user,) in fetch(conn, sql, [users])]
+
+
+def _lock(conn: Connection, settlements: Sequence[Settlement], result: Settled) -> list[Settlement]:
+    """The settlements whose fence holds, their pipelines locked; the others are sorted into busy and lost."""
+    keys = _keys(settlements)
+    locked = {user for (user,) in fetch(conn, _LOCK, keys)}
+    if len(locked) == len(settlements):
+        return list(settlements)
+    rest = [settlement for settlement in settlements if settlement.user_id not in locked]
+    result.busy = [user for (user,) in fetch(conn, _STILL_MINE, _keys(rest))]
+    busy = set(result.busy)
+    result.lost = [settlement.user_id for settlement in rest if settlement.user_id not in busy]
+    return [settlement for settlement in settlements if settlement.user_id in locked]
+
+
+def _keys(settlements: Sequence[Settlement]) -> list[list[Any]]:
+    return [
+        [settlement.user_id for settlement in settlements],
+        [settlement.token for settlement in settlements],
+        [settlement.id for settlement in settlements],
+    ]
+
+
+def _columns(settlements: Sequence[Settlement], worker: str) -> dict[str, Any]:
+    users, _, ids, outcomes, answers, delays, ended, durations = map(list, zip(*settlements, strict=True))
+    return {
+        "users": users,
+        "ids": ids,
+        "outcomes": outcomes,
+        "answers": answers,
+        "delays": delays,
+        "ended": ended,
+        "durations": durations,
+        "worker": worker,
+        "lease": timedelta(seconds=conf.lease_seconds()),
+        "idle": timedelta(seconds=conf.session_idle_seconds()),
+    }

@@ -1,0 +1,153 @@
+"""Heartbeats, and moving the users of a dead worker. Alive: not stopped and a heartbeat within 5 s, by PostgreSQL's clock.
+
+A crash between any two statements leaves a pipeline pinned to a dead worker, which every live worker's poll moves.
+"""
+
+from collections.abc import Sequence
+
+from engagements import conf
+from engagements.domain.ring import Ring
+from engagements.store.connection import Connection, fetch, run
+
+MOVE_LIMIT = 1000
+"""Pipelines per statement when a worker's users move: some tens of milliseconds of row locks."""
+
+_ALIVE = f"""
+SELECT name FROM engagements_worker
+WHERE stopped_at IS NULL AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds'
+ORDER BY name
+"""
+
+_START = """
+INSERT INTO engagements_worker AS w (name, incarnation, started_at, heartbeat_at)
+VALUES (%s, 1, clock_timestamp(), clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET incarnation = w.incarnation + 1, started_at = clock_timestamp(),
+    heartbeat_at = clock_timestamp(), stopped_at = NULL
+RETURNING incarnation
+"""
+
+_REVOKE = """
+UPDATE engagements_pipeline p SET lease_token = p.lease_token + 1, lease_worker = NULL, lease_until = NULL
+WHERE p.user_id IN (
+    SELECT user_id FROM engagements_pipeline
+    WHERE worker = %(worker)s AND due_at IS NOT NULL AND paused_at IS NULL AND lease_worker = %(worker)s
+    ORDER BY user_id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+)
+"""
+
+_BEAT = """
+UPDATE engagements_worker SET heartbeat_at = clock_timestamp()
+WHERE name = %s AND incarnation = %s AND stopped_at IS NULL
+"""
+
+_STOP = """
+UPDATE engagements_worker SET stopped_at = clock_timestamp() WHERE name = %s AND incarnation = %s
+"""
+
+_DUE = """
+SELECT user_id FROM engagements_pipeline
+WHERE worker = %s AND due_at <= clock_timestamp() AND paused_at IS NULL
+    AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+ORDER BY due_at LIMIT %s
+"""
+
+# A child whose parent settled while the waking was lost to a crash; its pipeline sleeps until its own deadline.
+_FORGOTTEN = """
+SELECT p.user_id FROM engagements_pipeline p
+CROSS JOIN LATERAL (
+    SELECT e.causal_parent FROM engagements_engagement e
+    WHERE e.user_id = p.user_id AND e.status = 'pending' AND NOT e.unordered
+    ORDER BY e.order_time, e.arrival LIMIT 1
+) head
+JOIN engagements_engagement parent ON parent.id = head.causal_parent AND parent.status <> 'pending'
+WHERE p.worker = %s AND p.due_at > clock_timestamp() + interval '1 second' AND p.paused_at IS NULL
+    AND p.in_service IS NULL
+LIMIT %s
+"""
+
+# Which workers have due pipelines, found by hopping along the index: a handful of reads at any size.
+_PINNED = """
+WITH RECURSIVE pinned AS (
+    (SELECT worker FROM engagements_pipeline WHERE due_at IS NOT NULL AND paused_at IS NULL ORDER BY worker LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.worker FROM engagements_pipeline p
+        WHERE p.due_at IS NOT NULL AND p.paused_at IS NULL AND p.worker > pinned.worker ORDER BY p.worker LIMIT 1)
+    FROM pinned WHERE pinned.worker IS NOT NULL
+)
+SELECT worker FROM pinned WHERE worker IS NOT NULL
+"""
+
+_ORPHANS = """
+SELECT user_id FROM engagements_pipeline
+WHERE user_id = ANY(ARRAY(
+    SELECT user_id FROM engagements_pipeline WHERE {whose} AND due_at IS NOT NULL AND paused_at IS NULL LIMIT %(limit)s
+)) AND {whose}
+ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
+"""
+
+_MOVE = """
+UPDATE engagements_pipeline p
+SET worker = n.worker, session_until = clock_timestamp() + %(idle)s * interval '1 second',
+    lease_token = p.lease_token + 1, lease_worker = NULL, lease_until = NULL
+FROM unnest(%(users)s::text[], %(workers)s::text[]) AS n(user_id, worker)
+WHERE p.user_id = n.user_id
+"""
+
+
+def alive(conn: Connection) -> list[str]:
+    return [name for (name,) in fetch(conn, _ALIVE)]
+
+
+def start(conn: Connection, worker: str) -> int:
+    """Begin a new incarnation under this name and revoke the leases of the old one; its number."""
+    [(incarnation,)] = fetch(conn, _START, [worker])
+    while run(conn, _REVOKE, {"worker": worker, "limit": MOVE_LIMIT}) == MOVE_LIMIT:
+        pass
+    return int(incarnation)
+
+
+def beat(conn: Connection, worker: str, incarnation: int) -> bool:
+    """Write the heartbeat; False when another process has started under this name: stop delivering."""
+    return run(conn, _BEAT, [worker, incarnation]) == 1
+
+
+def stop(conn: Connection, worker: str, incarnation: int) -> None:
+    """Leave the ring; the worker's pins are void from now."""
+    run(conn, _STOP, [worker, incarnation])
+
+
+def due(conn: Connection, worker: str, *, limit: int) -> list[str]:
+    """Users of this worker with work to do now that nobody has leased, longest due first."""
+    return [user for (user,) in fetch(conn, _DUE, [worker, limit])]
+
+
+def forgotten(conn: Connection, worker: str, *, limit: int) -> list[str]:
+    """Users of this worker that still wait for a parent that has settled."""
+    return [user for (user,) in fetch(conn, _FORGOTTEN, [worker, limit])]
+
+
+def move_orphans(conn: Connection, live: Sequence[str]) -> dict[str, list[str]]:
+    """Give the due pipelines of dead workers, and those of nobody, to the ring's choice; worker → users moved.
+
+    Raises every token moved, so that a worker that only seemed dead finds its settles refused.
+    """
+    moved: dict[str, list[str]] = {}
+    if not live:
+        return moved
+    ring = Ring(live)
+    dead = [worker for (worker,) in fetch(conn, _PINNED) if worker not in live]
+    for worker_gone in [None, *dead]:
+        whose = "worker IS NULL" if worker_gone is None else "worker = %(dead)s"
+        while True:
+            with conn.transaction():
+                rows = fetch(conn, _ORPHANS.format(whose=whose), {"dead": worker_gone, "limit": MOVE_LIMIT})
+                users = [user for (user,) in rows]
+                if not users:
+                    break
+                workers = [str(ring.worker(user)) for user in users]
+                run(conn, _MOVE, {"users": users, "workers": workers, "idle": conf.session_idle_seconds()})
+            for user, worker in zip(users, workers, strict=True):
+                moved.setdefault(worker, []).append(user)
+            if len(users) < MOVE_LIMIT:
+                break
+    return moved
