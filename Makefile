@@ -21,7 +21,7 @@ $(installed): requirements.txt
 	    { echo "$(PYTHON) lacks the venv module (on Debian: apt install python3-venv)." >&2; exit 1; }
 	@echo "Installing into $(VENV), once …"
 	@test -x $(python) || $(PYTHON) -m venv $(VENV)
-	@$(python) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(python) -m pip install -qq --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
 up: $(installed) ## Start everything on this machine; Ctrl-C stops it

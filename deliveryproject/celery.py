@@ -1,4 +1,4 @@
-"""The Celery application. It carries wake-ups, the beat schedule and operations; PostgreSQL holds everything else."""
+"""The Celery application: wake-ups, the beat schedule and operations. PostgreSQL holds everything else."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ BROKER_TIMEOUT_SECONDS = 2.0
 """How long one step towards the broker may take: who posts an engagement must not wait for a broken one."""
 
 WAKE_UP_VISIBILITY_SECONDS = 60
-"""When Redis hands out again what a killed worker had fetched. Short, because a wake-up may be repeated freely."""
+"""When Redis hands out again what a killed worker had fetched; short: a wake-up may be repeated freely."""
 
 
 def _transport_options(broker_url: str) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
             "unacked_restore_throttle": 1,
         }
     if scheme in ("amqp", "amqps", "pyamqp"):
-        # write_timeout: a RabbitMQ under an alarm stops reading, and a publisher without one then hangs for ever.
-        # read_timeout is longer than the heartbeat, or an idle connection would look dead.
+        # A RabbitMQ under an alarm stops reading; without write_timeout a publisher then hangs for ever.
+        # The read_timeout is longer than the heartbeat, or an idle connection would look dead.
         return {"read_timeout": 30, "write_timeout": BROKER_TIMEOUT_SECONDS}
     return {}
 
@@ -55,7 +55,12 @@ def configure(app: Celery, broker_url: str) -> None:
         broker_transport_options=_transport_options(broker_url),
         task_publish_retry=True,
         # One quick second try takes care of a connection that died while idle; the poll finds what is lost.
-        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1},
+        task_publish_retry_policy={
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.1,
+            "interval_max": 0.1,
+        },
         task_default_queue="operations",
         task_ignore_result=True,
         task_serializer="json",
@@ -74,7 +79,7 @@ def configure(app: Celery, broker_url: str) -> None:
 app = Celery("deliveryproject")
 
 
-@app.on_configure.connect  # type: ignore[untyped-decorator]
+@app.on_configure.connect
 def _configure(sender: Celery, **_: object) -> None:
     configure(sender, settings.BROKER_URL)
 

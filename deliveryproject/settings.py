@@ -1,6 +1,6 @@
 """Settings, all read from the environment; the unit is in the name.
 
-Nothing is needed for `make up`. Production sets DATABASE_URL, BROKER_URL, SECRET_KEY, ALLOWED_HOSTS and HTTPS=1.
+`make up` needs none of them. Production sets DATABASE_URL, BROKER_URL, SECRET_KEY, ALLOWED_HOSTS and HTTPS=1.
 """
 
 from pathlib import Path
@@ -24,18 +24,22 @@ _up = running(DataDir(DATA_DIR).state_file)
 DEBUG = env.bool("DEBUG", default=False)
 
 HTTPS = env.bool("HTTPS", default=False)
-"""Set to 1 where browsers reach the site by https: then cookies are secure, http is redirected, and HSTS is sent.
-The server in front must say which scheme it was asked by; uvicorn's --proxy-headers reads it."""
+"""Set to 1 where browsers reach the site by https: cookies are then secure, http is redirected, HSTS is sent.
+The proxy in front must say by X-Forwarded-Proto how it was asked; uvicorn believes those that its setting
+FORWARDED_ALLOW_IPS names (127.0.0.1 unless told otherwise)."""
 
 
 def _secret_key() -> str:
-    """SECRET_KEY, or one that is made once and kept in DATA_DIR; several hosts must share one by the setting."""
-    if given := env.str("SECRET_KEY", default=""):
+    """SECRET_KEY, or one that is made once and kept in DATA_DIR; several hosts must be given the same."""
+    given: str = env.str("SECRET_KEY", default="")
+    if given:
         return given
     try:
         return DataDir(DATA_DIR).secret("secret_key", characters=64)
     except OSError as error:
-        raise ImproperlyConfigured(f"Set SECRET_KEY, or make DATA_DIR readable and writable: {error}") from error
+        raise ImproperlyConfigured(
+            f"Set SECRET_KEY, or make DATA_DIR readable and writable: {error}"
+        ) from error
 
 
 SECRET_KEY = _secret_key()
@@ -43,7 +47,7 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# --- Delivery -----------------------------------------------------------------------------------------------------
+# --- Delivery ---
 
 PENDING_TIMEOUT_SECONDS = env.float("PENDING_TIMEOUT_SECONDS", default=30.0)
 REORDER_WINDOW_MS = env.int("REORDER_WINDOW_MS", default=100)
@@ -63,19 +67,19 @@ CHANNEL_KINDS = {
 }
 """Kinds of channel by name: add your own class here by its dotted path."""
 
-# --- `up` ---------------------------------------------------------------------------------------------------------
+# --- `up` ---
 
 PORT = env.int("PORT", default=8000)
 WORKERS = env.int("WORKERS", default=2)
 
-# --- Servers ------------------------------------------------------------------------------------------------------
+# --- Servers ---
 
 BROKER_URL = env.str("BROKER_URL", default="") or (_up.broker_url if _up else "")
 """Empty when neither is known: publishing then fails at once with a message that says so."""
 
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
-"""Connections that one process shares among its threads; 0: each thread has one of its own. The ASGI application
-sets 10."""
+"""Connections that one process shares among its threads; 0: each thread has one of its own. The ASGI
+application sets 10."""
 
 
 def _database() -> dict[str, object]:
@@ -84,12 +88,14 @@ def _database() -> dict[str, object]:
         return {"ENGINE": "deliveryproject.no_database", "NAME": "unset"}
     database: dict[str, object] = dict(environ.Env.db_url_config(url))
     if database["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name"
+        )
     options: dict[str, object] = {"connect_timeout": 5, **database.get("OPTIONS", {})}  # type: ignore[dict-item]
     if DATABASE_POOL_SIZE:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10, "max_idle": 60}
     database["OPTIONS"] = options
-    # A pool looks after its connections itself; without one, a connection that died is found before it is used.
+    # A connection that died while idle is found before it is used.
     database["CONN_HEALTH_CHECKS"] = True
     return database
 
@@ -97,7 +103,7 @@ def _database() -> dict[str, object]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Django -------------------------------------------------------------------------------------------------------
+# --- Django ---
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -167,7 +173,7 @@ SERVESTATIC_AUTOREFRESH = DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 """Bytes of a request's body; a larger one is answered 413."""
 
-# --- Security -----------------------------------------------------------------------------------------------------
+# --- Security ---
 
 SECURE_SSL_REDIRECT = HTTPS
 # Probes and scrapers inside the network ask by plain http.
@@ -181,7 +187,7 @@ SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-# --- API ----------------------------------------------------------------------------------------------------------
+# --- API ---
 
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
@@ -206,7 +212,7 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- Logging ------------------------------------------------------------------------------------------------------
+# --- Logging ---
 
 LOGGING = {
     "version": 1,

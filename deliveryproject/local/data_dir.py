@@ -1,11 +1,13 @@
 """DATA_DIR: what is kept in it, who may read it, and that only one `up` uses it at a time."""
 
+import contextlib
 import fcntl
 import os
 import secrets
 from pathlib import Path
 
 from deliveryproject.local.ports import free_port, is_free
+from deliveryproject.local.private_file import write_draft
 
 
 class DataDirInUse(RuntimeError):
@@ -33,7 +35,7 @@ class DataDir:
         self.logs.mkdir(mode=0o700, exist_ok=True)
 
     def port(self, name: str) -> int:
-        """The port that this server had at the last start, so that its address stays; another if that one is taken."""
+        """The port that this server had at the last start, or another if that one is taken now."""
         path = self.path / f"{name}.port"
         try:
             port = int(path.read_text())
@@ -56,8 +58,8 @@ class DataDir:
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(lock)
             raise DataDirInUse(
-                f"Another `up` (process {holder}) already runs on {self.path}. Stop it first, or choose another"
-                " DATA_DIR (and PORT) for a second system."
+                f"Another `up` (process {holder}) already runs on {self.path}. Stop it first, or choose"
+                " another DATA_DIR (and PORT) for a second system."
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -74,13 +76,9 @@ class DataDir:
         except FileNotFoundError:
             pass
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self.path / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(characters))
-        try:
+        draft = write_draft(path, secrets.token_urlsafe(characters))
+        with contextlib.suppress(FileExistsError):
+            # Unlike a rename, a link never replaces what another process has put there meanwhile.
             os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        draft.unlink()
         return path.read_text().strip()

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+_LINUX = sys.platform.startswith("linux")
+
 
 class Identity(NamedTuple):
     """A pid and the moment that process started, in the system's own words."""
@@ -31,7 +33,7 @@ def started_at(pid: int) -> str | None:
     """
     if pid <= 0:
         return None
-    if sys.platform == "linux":
+    if _LINUX:
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         except OSError:

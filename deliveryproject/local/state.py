@@ -1,13 +1,12 @@
-"""The note that a running `up` leaves in DATA_DIR, so that other commands and the next start find its servers."""
+"""The note that `up` leaves in DATA_DIR, by which other commands and the next start find its servers."""
 
 import json
-import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from deliveryproject.local.identity import Identity
+from deliveryproject.local.private_file import write_draft
 
 
 @dataclass(slots=True)
@@ -32,14 +31,11 @@ class State:
             },
             indent=2,
         )
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text + "\n")
-        draft.replace(path)
+        write_draft(path, text + "\n").replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The note, of a running `up` or of one that was killed; None when there is none or it is unreadable."""
+        """The note of a running `up` or of one that was killed; None when there is none that can be read."""
         try:
             note = json.loads(path.read_text())
             return cls(

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from deliveryproject.local.part import Part
@@ -35,10 +37,10 @@ class Valkey:
     def url(self) -> str:
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
-        """Start it and wait until it serves. Raises PartFailed."""
+    def start(self, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Start it and wait until it serves; pause waits between looks and may raise. Raises PartFailed."""
         self.part.start()
-        self.part.wait_until_ready()
+        self.part.wait_until_ready(pause=pause)
 
     def _configuration(self) -> str:
         return f"""
@@ -55,7 +57,10 @@ supervised no
 """
 
     def _is_ready(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), 1) as connection,
+        ):
             connection.settimeout(1)
             connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
             answer = b""

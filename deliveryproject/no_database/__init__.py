@@ -1,1 +1,1 @@
-"""Stands in for PostgreSQL when no database is known: commands that need none work, the first use of one says why."""
+"""Stands in for PostgreSQL when no database is known: commands that need none work, a use of one says why."""

@@ -55,7 +55,7 @@ def _require_reachable(name: str, url: str, variable: str, default_port: int) ->
 
 
 def _own_redis_database(url: str) -> Iterator[Broker]:
-    """A database number that held nothing before and holds nothing after, so that nobody else's keys are met."""
+    """A database number that held nothing before and holds nothing after: nobody else's keys are met."""
     for number in range(15, 0, -1):
         client = redis.Redis.from_url(url, db=number)
         try:

@@ -1,7 +1,7 @@
-"""Servers of the test session: one embedded PostgreSQL and one embedded broker, unless the environment names others.
+"""Servers of the test session: embedded PostgreSQL and broker, unless the environment names others.
 
-Loaded by `-p` (see pyproject.toml), because DATABASE_URL and BROKER_URL must be known before pytest-django reads the
-settings. The servers themselves start when a test first needs one, so that the unit tests wait for nothing.
+Loaded by `-p` (see pyproject.toml), because DATABASE_URL and BROKER_URL must be known before pytest-django
+reads the settings. The servers start when a test first needs one, so that the unit tests wait for nothing.
 """
 
 import os
@@ -43,7 +43,10 @@ class Servers:
 
     def _new_valkey(self) -> Valkey:
         return Valkey(
-            self.directory / "broker", port=free_port(), password=self._password, log=self.directory / "broker.log"
+            self.directory / "broker",
+            port=free_port(),
+            password=self._password,
+            log=self.directory / "broker.log",
         )
 
     def database_url(self) -> str:
