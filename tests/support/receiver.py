@@ -126,6 +126,24 @@ class Received:
 Script = Behaviour | Callable[[Received], Behaviour]
 
 
+class _Server(web.Server):
+    """Tells when a connection is made (1) and lost (-1)."""
+
+    def __init__(
+        self, *arguments: Any, changed: Callable[[web.RequestHandler, int], None], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._changed = changed
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._changed(handler, 1)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._changed(handler, -1)
+
+
 class Receiver:
     """An HTTP server in its own thread. Everything public may be used from any thread."""
 
@@ -153,6 +171,7 @@ class Receiver:
         """Repeats: answered 2xx and otherwise ignored."""
         self.overlaps: list[Received] = []
         """Ordered requests that came while another of the same user was in progress."""
+        self.open_connections = 0
         self._host, self._port, self._tls = host, port, tls
         self._secrets = list(secrets)
         self._check_sequence = check_sequence
@@ -263,27 +282,28 @@ class Receiver:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._released = asyncio.Event()
-        server = web.Server(
+        server = _Server(
             self._handle,
+            changed=self._connection_changed,
             handler_cancellation=True,
             access_log=None,
             keepalive_timeout=self._keepalive,
         )
-
-        def connection() -> web.RequestHandler:
-            handler = server()
-            with self._changed:
-                self._connection_count += 1
-                self._connections[id(handler)] = self._connection_count
-            return handler
-
         listening = await self._loop.create_server(
-            connection, self._host, self._port, backlog=4096, ssl=self._tls, reuse_address=True
+            server, self._host, self._port, backlog=4096, ssl=self._tls, reuse_address=True
         )
         started.set_result(listening.sockets[0].getsockname()[1])
         await self._stopping.wait()
         listening.close()
         await server.shutdown(0.1)
+
+    def _connection_changed(self, handler: web.RequestHandler, change: int) -> None:
+        with self._changed:
+            self.open_connections += change
+            if change > 0:
+                self._connection_count += 1
+                self._connections[id(handler)] = self._connection_count
+            self._changed.notify_all()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET" and request.path == "/_summary":

@@ -62,7 +62,7 @@ class WebhookChannel:
         self._signer = Signer(config.secrets)
 
     async def deliver(self, delivery: Delivery) -> Outcome:
-        """2xx is Delivered; 408, 425, 429, 5xx, connection error and time-out are Retry; the rest is Failed."""
+        """2xx: Delivered; 408, 425, 429, 5xx, connection error, time-out: Retry; anything else: Failed."""
         try:
             async with asyncio.timeout(self._attempt_seconds):
                 return await self._post(delivery)
@@ -132,11 +132,11 @@ class WebhookChannel:
 async def _excerpt(response: aiohttp.ClientResponse) -> str:
     """The start of the answer, for the record; reads on to the end if that is near."""
     content, start, size = response.content, b"", 0
-    if content.is_eof():  # the usual case: a short answer came together with its head
-        start = content.read_nowait()[:1024]
-    else:
-        # An answer that breaks off changes nothing: the status has come, and it decides.
-        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+    # An answer that breaks off changes nothing: the status has come, and it decides.
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        if content.is_eof():  # the usual case: a short answer came together with its head
+            start = content.read_nowait()[:1024]
+        else:
             async with asyncio.timeout(ANSWER_SECONDS):
                 while size < ANSWER_BYTES and (chunk := await content.readany()):
                     start = start or chunk[:1024]

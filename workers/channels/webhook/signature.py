@@ -1,6 +1,5 @@
 """Standard Webhooks signatures (https://www.standardwebhooks.com), by their own library."""
 
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -15,7 +14,7 @@ class Signer:
         """secrets: base64, with or without `whsec_`, the newest first. Raises ValueError."""
         try:
             self._webhooks = [Webhook(secret) for secret in secrets]
-        except (binascii.Error, EmptyWebhookSecretError) as error:
+        except (ValueError, EmptyWebhookSecretError) as error:
             raise ValueError(f"the signing secret must be whsec_ and base64: {error}") from None
         if not self._webhooks:
             raise ValueError("a webhook needs a signing secret")
