@@ -8,6 +8,7 @@ from celery import Celery
 from django.conf import settings
 
 from deliveryproject import no_broker
+from workers.setup import install
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deliveryproject.settings")
 
@@ -25,7 +26,7 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
         return {
             "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
             # Longer than a blocking pop (1 s) and short enough to notice a half-open socket.
-            "socket_timeout": 5.0,
+            "socket_timeout": 3.0,
             "socket_keepalive": True,
             "health_check_interval": 5,
             "visibility_timeout": WAKE_UP_VISIBILITY_SECONDS,
@@ -82,6 +83,7 @@ app = Celery("deliveryproject")
 @app.on_configure.connect
 def _configure(sender: Celery, **_: object) -> None:
     configure(sender, settings.BROKER_URL)
+    install(sender)
 
 
 app.autodiscover_tasks()

@@ -8,6 +8,8 @@ from kombu.transport import TRANSPORT_ALIASES, memory
 class Transport(memory.Transport):
     """A transport that never connects."""
 
+    connection_errors = (ConnectionError,)
+
     def establish_connection(self) -> Never:
         """Raises ConnectionError, as a broker that is down does."""
         raise ConnectionError("No broker: run `make up`, or set BROKER_URL.")
