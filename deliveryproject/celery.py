@@ -40,9 +40,10 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
     return {}
 
 
-def configure(app: Celery, broker_url: str) -> None:
-    """Set everything that does not depend on what is delivered."""
-    app.conf.update(
+def broker_settings() -> dict[str, Any]:
+    """Everything that does not depend on what is delivered."""
+    broker_url: str = settings.BROKER_URL
+    return dict(  # noqa: C408 - the names are Celery's settings
         broker_url=broker_url or no_broker.URL,
         broker_connection_timeout=BROKER_TIMEOUT_SECONDS,
         broker_connection_retry=True,
@@ -62,13 +63,11 @@ def configure(app: Celery, broker_url: str) -> None:
             "interval_step": 0.1,
             "interval_max": 0.1,
         },
-        task_default_queue="operations",
         task_ignore_result=True,
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
         result_backend=None,
-        worker_pool="threads",
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -78,12 +77,7 @@ def configure(app: Celery, broker_url: str) -> None:
 
 
 app = Celery("deliveryproject")
-
-
-@app.on_configure.connect
-def _configure(sender: Celery, **_: object) -> None:
-    configure(sender, settings.BROKER_URL)
-    install(sender)
-
-
+# Read at first use: Django's settings are not complete while this package is imported.
+app.add_defaults(broker_settings)
+install(app)
 app.autodiscover_tasks()

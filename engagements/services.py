@@ -177,7 +177,7 @@ def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
             replayed = operate.replay(current(), id, liveness.ring())
             _audit(actor, "replay", str(id), 1, reason)
             if replayed.unordered:
-                transaction.on_commit(lambda: wakeups.wake_unordered([id]), robust=True)
+                transaction.on_commit(wakeups.wake_unordered, robust=True)
             else:
                 _wake_on_commit({replayed.worker: [replayed.user_id]})
 
@@ -198,7 +198,7 @@ def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Dupl
             produced = produce_store.insert(current(), drafts, liveness.ring())
             _wake_on_commit(produced.wake)
             if produced.unordered:
-                transaction.on_commit(lambda: wakeups.wake_unordered(produced.unordered), robust=True)
+                transaction.on_commit(wakeups.wake_unordered, robust=True)
             _wake_children_on_commit(produced.settled)
             return produced
 

@@ -7,7 +7,6 @@ alone for a moment, so that producers do not each wait for a broken one.
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from uuid import UUID
 
 from celery import current_app
 
@@ -36,10 +35,9 @@ def wake(users: Mapping[str | None, Sequence[str]]) -> None:
                 _publish(WAKE_TASK, {"users": chunk, "worker": worker})
 
 
-def wake_unordered(ids: Sequence[UUID]) -> None:
-    """Announce unordered engagements to whichever worker is free."""
-    for chunk in _chunks([str(id) for id in ids]):
-        _publish(WAKE_UNORDERED_TASK, {"ids": chunk})
+def wake_unordered() -> None:
+    """Announce unordered work to whichever worker is free."""
+    _publish(WAKE_UNORDERED_TASK, {})
 
 
 def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -88,7 +88,7 @@ WITH n AS MATERIALIZED (
         clock_timestamp() - (n.ended_ago + n.duration) * interval '1 second', n.duration, n.outcome, n.answer
     FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
 ), next AS MATERIALIZED (
-    SELECT n.user_id, h.*, p.paused_at IS NULL AND h.causal_parent IS NULL
+    SELECT n.user_id, h.*, %(serve_next)s AND p.paused_at IS NULL AND h.causal_parent IS NULL
         AND h.held_until <= clock_timestamp() AND h.expires_at > clock_timestamp() AS serve
     FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
     LEFT JOIN LATERAL (
@@ -122,8 +122,10 @@ FROM next JOIN moved USING (user_id)
 """
 
 
-def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> Settled:
+def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str, serve_next: bool = True) -> Settled:
     """Settle attempts that were delivered or failed, one per user, one transaction.
+
+    serve_next: whether to mark and grant the users' next heads; a worker that stops gives its leases up instead.
 
     Raises psycopg.OperationalError when the connection is lost: the outcome is unknown, and calling again is safe, for
     what was settled then locks nothing and comes back as lost.
@@ -132,7 +134,7 @@ def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) 
     with conn.transaction():
         own = _lock(conn, settlements, result)
         if own:
-            for row in fetch(conn, _SETTLE, _columns(own, worker)):
+            for row in fetch(conn, _SETTLE, {**_columns(own, worker), "serve_next": serve_next}):
                 user, serve, due_in = row[0], row[11], row[12]
                 if serve:
                     result.grants.append(Grant._make(row[:11]))

@@ -19,7 +19,6 @@ SET lease_token = e.lease_token + 1, attempts = e.attempts + 1, held_until = clo
 FROM (
     SELECT id FROM engagements_engagement
     WHERE status = 'pending' AND unordered AND held_until <= clock_timestamp() AND expires_at > clock_timestamp()
-        AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
     ORDER BY arrival LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ) free
 WHERE e.id = free.id
@@ -60,10 +59,9 @@ RETURNING e.id
 """
 
 
-def claim(conn: Connection, *, limit: int, ids: Sequence[UUID] | None = None) -> list[Grant]:
-    """Lease up to `limit` unordered engagements that nobody holds, oldest first; of `ids` only, where given."""
-    params = {"ids": None if ids is None else list(ids), "limit": limit, "lease": _lease()}
-    return [Grant._make(row) for row in fetch(conn, _CLAIM, params)]
+def claim(conn: Connection, *, limit: int) -> list[Grant]:
+    """Lease up to `limit` unordered engagements that nobody holds, oldest first."""
+    return [Grant._make(row) for row in fetch(conn, _CLAIM, {"limit": limit, "lease": _lease()})]
 
 
 def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> tuple[list[UUID], dict[UUID, float]]:

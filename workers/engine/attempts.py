@@ -1,0 +1,89 @@
+"""One attempt: calling the channel under one deadline, and naming how it ended."""
+
+import asyncio
+import logging
+import random
+from time import monotonic
+
+from engagements.domain.retry import backoff_seconds
+from engagements.store.lease import Grant
+from workers.channels.base import Delivered, Delivery, Failed, Outcome, Retry
+from workers.engine.channelset import Loaded
+from workers.engine.flight import Ended, Flight
+
+logger = logging.getLogger("workers.engine")
+
+ANSWER_LENGTH = 1000
+"""Characters kept of an answer or an error."""
+
+
+def delivery_of(grant: Grant, *, unordered: bool) -> Delivery:
+    return Delivery(
+        grant.id,
+        grant.user_id,
+        grant.sequence,
+        None if unordered else grant.token,
+        grant.produced_at,
+        grant.causal_parent,
+        unordered,
+        grant.late,
+        grant.attempt,
+        grant.payload,
+    )
+
+
+def attempt_now(channel: Loaded, flight: Flight, grant: Grant, *, unordered: bool) -> Ended:
+    """The attempt of a channel that never waits."""
+    assert channel.deliver_now is not None
+    started = monotonic()
+    try:
+        outcome = channel.deliver_now(delivery_of(grant, unordered=unordered))
+    except Exception as error:  # a channel is somebody else's code
+        outcome = _raised(grant, error)
+    return ended(flight, grant, outcome, started)
+
+
+async def attempt(channel: Loaded, flight: Flight, grant: Grant, *, unordered: bool) -> Ended:
+    """The attempt of a channel that waits; cut off at the flight's deadline.
+
+    Cancelled from outside (the worker stops, or the lease is lost) it ends as interrupted.
+    """
+    assert channel.deliver is not None
+    started = monotonic()
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout_at(loop.time() + flight.deadline - started) as bound:
+            try:
+                outcome = await channel.deliver(delivery_of(grant, unordered=unordered))
+            except Exception as error:  # a channel is somebody else's code
+                if bound.expired():
+                    raise
+                outcome = _raised(grant, error)
+    except TimeoutError:
+        return Ended(flight, grant, "cut", "no answer before the deadline", 0.0, started, monotonic())
+    except asyncio.CancelledError:
+        return Ended(flight, grant, "interrupted", "the worker stopped or lost its lease", 0.0, started, monotonic())
+    return ended(flight, grant, outcome, started)
+
+
+def ended(flight: Flight, grant: Grant, outcome: Outcome, started: float) -> Ended:
+    now = monotonic()
+    match outcome:
+        case Delivered(answer):
+            return Ended(flight, grant, "delivered", _record(answer), 0.0, started, now)
+        case Failed(error):
+            return Ended(flight, grant, "failed", _record(error), 0.0, started, now)
+        case Retry(error, after_seconds):
+            delay = backoff_seconds(grant.attempt, jitter=random.random(), retry_after=after_seconds)  # noqa: S311
+            return Ended(flight, grant, "retry", _record(error), delay, started, now)
+
+
+def _record(text: str) -> str:
+    """What PostgreSQL can store of a text from outside."""
+    text = text[:ANSWER_LENGTH]
+    return text if text.isascii() and "\0" not in text else text.replace("\0", " ").encode(errors="replace").decode()
+
+
+def _raised(grant: Grant, error: Exception) -> Retry:
+    logger.warning("channel %s raised %s: %s", grant.channel, type(error).__name__, error)
+    return Retry(f"{type(error).__name__}: {error}")

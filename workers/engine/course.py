@@ -1,0 +1,325 @@
+"""The course of every ordered user: wanted → claimed → attempted → settled → next, in groups.
+
+Statements are grouped over users (group commit): a claim or a settle carries some hundred of them, while each user still
+waits for their own settle before their next attempt. Everything here runs in the loop's thread; SQL runs in lanes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
+from uuid import UUID
+
+import psycopg
+
+from engagements import conf
+from engagements.store import lease, settle
+from engagements.store.connection import Connection
+from engagements.store.lease import Grant
+from engagements.store.settle import Settled
+from workers.engine.attempts import attempt, attempt_now
+from workers.engine.channelset import ChannelSet, Loaded
+from workers.engine.flight import Ended, Flight, settlement_of
+from workers.engine.lane import Lane
+from workers.engine.trust import Trust
+
+logger = logging.getLogger("workers.engine")
+
+CLAIM_USERS = 500
+"""Users per claim: some ten milliseconds of PostgreSQL's work."""
+
+SETTLE_USERS = 500
+"""Users per settle. Larger groups cost less per engagement and let each wait longer."""
+
+BUSY_SECONDS = 0.01
+"""Until a user whose row was locked by somebody is tried again."""
+
+BUSY_LONGEST_SECONDS = 0.5
+"""A caller's open transaction may hold the row for long; the pause doubles up to this."""
+
+DATABASE_PAUSE_SECONDS = 0.2
+"""After a lost connection, until the next try."""
+
+TIMER_SLACK_SECONDS = 0.001
+"""A timer that fires before PostgreSQL's clock agrees would find nothing due and cost a second look."""
+
+LEASE_MARGIN_SECONDS = 1.0
+"""Nothing is sent in the last part of a lease."""
+
+
+class Course:
+    """All ordered users that this engine works on, at most `limit` at a time."""
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        channels: ChannelSet,
+        trust: Trust,
+        claims: Lane,
+        limit: int,
+        settled: Callable[[Sequence[UUID]], None],
+    ) -> None:
+        """settled: is told the ids that were settled, whose children can be woken."""
+        self.worker = worker
+        self.limit = limit
+        self.flights: dict[str, Flight] = {}
+        self.wanted: dict[str, None] = {}
+        self.room = asyncio.Event()
+        self._channels = channels
+        self._trust = trust
+        self._claims = claims
+        self._settled = settled
+        self._asleep: dict[str, asyncio.TimerHandle] = {}
+        self._pauses: dict[str, float] = {}
+        self._ended: list[Ended] = []
+        self._has_wanted = asyncio.Event()
+        self._has_ended = asyncio.Event()
+        self._stopping = False
+        self._settling = 0
+
+    # --- Wanting ---
+
+    def want(self, users: Iterable[str]) -> None:
+        """Look at these users soon; one that is being worked on is looked at again when that ends."""
+        if self._stopping:
+            return
+        for user in users:
+            flight = self.flights.get(user)
+            if flight is not None:
+                flight.again = True
+                continue
+            timer = self._asleep.pop(user, None)
+            if timer is not None:
+                timer.cancel()
+            self.wanted[user] = None
+        if self.wanted:
+            self._has_wanted.set()
+
+    @property
+    def load(self) -> int:
+        return len(self.flights) + len(self.wanted)
+
+    def _sleep(self, user: str, seconds: float) -> None:
+        if seconds <= 0:
+            self.want([user])
+            return
+        timer = self._asleep.get(user)
+        if timer is not None:
+            timer.cancel()
+        self._asleep[user] = asyncio.get_running_loop().call_later(seconds + TIMER_SLACK_SECONDS, self._awake, user)
+
+    def _awake(self, user: str) -> None:
+        self._asleep.pop(user, None)
+        self.want([user])
+
+    def _try_again(self, user: str) -> None:
+        pause = self._pauses.get(user, BUSY_SECONDS)
+        self._pauses[user] = min(pause * 2, BUSY_LONGEST_SECONDS)
+        self._sleep(user, pause)
+
+    # --- Claiming ---
+
+    async def claim_forever(self) -> None:
+        while True:
+            await self._has_wanted.wait()
+            free = self.limit - len(self.flights)
+            if free <= 0 or not self._trust.holds():
+                self.room.clear()
+                await asyncio.sleep(0.01)
+                continue
+            users = []
+            while self.wanted and len(users) < min(CLAIM_USERS, free):
+                user = next(iter(self.wanted))
+                del self.wanted[user]
+                users.append(user)
+            if not self.wanted:
+                self._has_wanted.clear()
+            await self._claim(users)
+
+    async def _claim(self, users: list[str]) -> None:
+        for user in users:
+            self.flights[user] = Flight(user)
+        asked = monotonic()
+        try:
+            claim = await self._claims.run(lease.claim, users, worker=self.worker)
+        except psycopg.OperationalError as error:
+            logger.warning("claim failed, trying again: %s", error)
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            for user in users:
+                self._land(user, want=True)
+            return
+        for grant in claim.grants:
+            self._pauses.pop(grant.user_id, None)
+            self._serve(self.flights[grant.user_id], grant, asked)
+        for user, seconds in claim.asleep.items():
+            self._land(user, asleep=seconds)
+        for user in claim.busy:
+            self._land(user, busy=True)
+        granted = {grant.user_id for grant in claim.grants}
+        for user in users:
+            if user not in granted and user in self.flights:
+                self._land(user)
+        if claim.expired:
+            self._settled(claim.expired)
+
+    def _land(self, user: str, *, asleep: float | None = None, busy: bool = False, want: bool = False) -> None:
+        """The flight ends; what was announced meanwhile is looked at."""
+        flight = self.flights.pop(user)
+        self.room.set()
+        if want or flight.again:
+            self.want([user])
+        elif busy:
+            self._try_again(user)
+        elif asleep is not None:
+            self._sleep(user, asleep)
+        else:
+            self._pauses.pop(user, None)
+
+    # --- Attempting ---
+
+    def _serve(self, flight: Flight, grant: Grant, asked: float) -> None:
+        """asked: when the statement that gave the grant was sent, so that its times run out here no later than there."""
+        flight.grant = grant
+        flight.granted_at = asked
+        flight.deadline = monotonic() + grant.expires_in
+        flight.lease_until = asked + conf.lease_seconds() - LEASE_MARGIN_SECONDS
+        if self._stopping or not self._trust.holds() or monotonic() >= flight.lease_until:
+            self._give_up(flight, grant)
+            return
+        channel = self._channels[grant.channel]
+        if channel.immediate:
+            self._end(attempt_now(channel, flight, grant, unordered=False))
+        else:
+            flight.attempt = asyncio.ensure_future(self._attempt(channel, flight, grant))
+
+    async def _attempt(self, channel: Loaded, flight: Flight, grant: Grant) -> None:
+        ended = await attempt(channel, flight, grant, unordered=False)
+        flight.attempt = None
+        self._end(ended)
+
+    def _give_up(self, flight: Flight, grant: Grant) -> None:
+        now = monotonic()
+        self._end(Ended(flight, grant, "interrupted", "not sent: the worker stopped or lost its lease", 0.0, now, now))
+
+    def _end(self, ended: Ended) -> None:
+        self._ended.append(ended)
+        self._has_ended.set()
+
+    def cut(self, users: Iterable[str]) -> None:
+        """End the attempts of these users now: their leases are gone."""
+        for user in users:
+            flight = self.flights.get(user)
+            if flight is not None and flight.attempt is not None:
+                flight.attempt.cancel()
+
+    def held(self, *, older_than: float = 0.0) -> dict[str, int]:
+        """User → token of the leases held for at least `older_than` seconds."""
+        before = monotonic() - older_than
+        return {
+            user: flight.grant.token
+            for user, flight in self.flights.items()
+            if flight.grant is not None and flight.granted_at <= before
+        }
+
+    def renewed(self, held: dict[str, int], asked: float) -> None:
+        """These leases (user → token) were extended by a statement sent at `asked`."""
+        until = asked + conf.lease_seconds() - LEASE_MARGIN_SECONDS
+        for user, token in held.items():
+            flight = self.flights.get(user)
+            if flight is not None and flight.grant is not None and flight.grant.token == token:
+                flight.lease_until = until
+
+    def overdue(self) -> list[str]:
+        """Users whose attempt runs though its lease could not be renewed."""
+        now = monotonic()
+        return [user for user, flight in self.flights.items() if flight.attempt and now >= flight.lease_until]
+
+    # --- Settling ---
+
+    async def settle_forever(self, lane: Lane) -> None:
+        while True:
+            await self._has_ended.wait()
+            batch, self._ended = self._ended[:SETTLE_USERS], self._ended[SETTLE_USERS:]
+            if not self._ended:
+                self._has_ended.clear()
+            if batch:
+                self._settling += 1
+                try:
+                    await self._record(lane, batch)
+                finally:
+                    self._settling -= 1
+
+    async def _record(self, lane: Lane, batch: list[Ended]) -> None:
+        final = [ended for ended in batch if ended.outcome in ("delivered", "failed")]
+        other = [ended for ended in batch if ended.outcome not in ("delivered", "failed")]
+        if final:
+            await self._write(lane, final, final=True)
+        if other:
+            await self._write(lane, other, final=False)
+
+    async def _write(self, lane: Lane, batch: list[Ended], *, final: bool) -> None:
+        while True:
+            asked = monotonic()
+            settlements = [settlement_of(ended, asked) for ended in batch]
+            try:
+                if final:
+                    serve_next = not self._stopping
+                    result = await lane.run(settle.settle, settlements, worker=self.worker, serve_next=serve_next)
+                else:
+                    result = await lane.run(settle.postpone, settlements, worker=self.worker)
+                break
+            except psycopg.OperationalError as error:
+                # The outcome is unknown. Settling again is safe: what was settled then comes back as lost.
+                logger.warning("settle failed, trying again: %s", error)
+                await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+        if result.lost:
+            await self._lose(lane, batch, result)
+        self._apply(batch, result, asked)
+
+    def _apply(self, batch: list[Ended], result: Settled, asked: float) -> None:
+        flights = self.flights
+        for grant in result.grants:
+            self._serve(flights[grant.user_id], grant, asked)
+        for user in result.done:
+            self._land(user)
+        for user, seconds in result.asleep.items():
+            self._land(user, asleep=seconds)
+        if result.busy:
+            again = [ended for ended in batch if ended.flight.user_id in set(result.busy)]
+            asyncio.get_running_loop().call_later(BUSY_SECONDS, self._end_again, again)
+        if result.ids:
+            self._settled(result.ids)
+
+    def _end_again(self, batch: list[Ended]) -> None:
+        self._ended.extend(batch)
+        self._has_ended.set()
+
+    async def _lose(self, lane: Lane, batch: list[Ended], result: Settled) -> None:
+        """The lease was revoked, or the settle had happened: free what is left of the lease, and look again."""
+        tokens = {ended.flight.user_id: ended.grant.token for ended in batch}
+        try:
+            await lane.run(_release, {user: tokens[user] for user in result.lost}, self.worker)
+        except psycopg.OperationalError as error:
+            logger.warning("release failed, the leases will run out: %s", error)
+        for user in result.lost:
+            self._land(user, want=True)
+
+    # --- Stopping ---
+
+    def idle(self) -> bool:
+        """Whether nothing is attempted or waits to be settled."""
+        return not self.flights and not self._ended and not self._settling
+
+    def stop(self) -> None:
+        """Start nothing any more; what runs may end."""
+        self._stopping = True
+        self.wanted.clear()
+        self._has_wanted.clear()
+        for timer in self._asleep.values():
+            timer.cancel()
+        self._asleep.clear()
+
+
+def _release(conn: Connection, held: dict[str, int], worker: str) -> None:
+    lease.release(conn, held, worker=worker)

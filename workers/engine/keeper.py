@@ -1,0 +1,153 @@
+"""What an engine does once a second: heartbeat, leases, poll, failover, sweep, channels. The broker is not needed for any."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+import psycopg
+
+from engagements.domain.ring import queue_of
+from engagements.store import children, expire, lease, unordered, workers
+from engagements.store.expire import Expired
+from workers.engine.channelset import ChannelSet, read_configs
+from workers.engine.course import Course
+from workers.engine.lane import Lane
+from workers.engine.trust import Trust
+from workers.engine.unordered import UnorderedCourse
+
+logger = logging.getLogger("workers.engine")
+
+BEAT_SECONDS = 1.0
+"""Five may be missed before the worker is taken for dead."""
+
+RENEW_SECONDS = 1.0
+"""How often held leases are renewed and looked at: a purge is noticed within this plus a statement."""
+
+POLL_SECONDS = 1.0
+"""How long a lost wake-up can delay work."""
+
+POLL_USERS = 2000
+
+SWEEP_SECONDS = 0.5
+"""An overdue engagement is settled within this plus a statement: well within its 1 s."""
+
+FORGOTTEN_SECONDS = 3.0
+"""How long a child can wait whose waking was lost in a crash. The look costs one index probe per sleeping pipeline."""
+
+CHANNELS_SECONDS = 1.0
+"""How long a changed channel goes unnoticed."""
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[None]], nudge: asyncio.Event | None = None) -> None:
+    """Do `work` again and again, `seconds` apart or sooner when nudged; a database that is away is waited for."""
+    while True:
+        began = monotonic()
+        try:
+            await work()
+        except psycopg.OperationalError as error:
+            logger.warning("database not reached, trying again: %s", error)
+        rest = max(0.0, seconds - (monotonic() - began))
+        if nudge is None:
+            await asyncio.sleep(rest)
+        else:
+            try:
+                await asyncio.wait_for(nudge.wait(), rest)
+            except TimeoutError:
+                continue
+            nudge.clear()
+
+
+class Keeper:
+    """The periodic duties of one engine."""
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        incarnation: int,
+        course: Course,
+        free: UnorderedCourse,
+        channels: ChannelSet,
+        trust: Trust,
+        superseded: Callable[[], None],
+        settled: Callable[[Expired], None],
+        moved: Callable[[dict[str, list[str]]], None],
+    ) -> None:
+        """superseded: another process started under this name. settled: a sweep expired something. moved: worker →
+        users taken from dead workers."""
+        self.worker = worker
+        self.incarnation = incarnation
+        self._course = course
+        self._free = free
+        self._channels = channels
+        self._trust = trust
+        self._superseded = superseded
+        self._settled = settled
+        self._moved = moved
+
+    async def beat(self, lane: Lane) -> None:
+        sent = monotonic()
+        if await lane.run(workers.beat, self.worker, self.incarnation):
+            self._trust.renew(sent)
+        else:
+            self._superseded()
+
+    async def renew(self, lane: Lane) -> None:
+        asked = monotonic()
+        held = self._course.held(older_than=RENEW_SECONDS)
+        if held:
+            revoked = await lane.run(lease.renew, held)
+            self._course.renewed({user: held[user] for user in held.keys() - set(revoked)}, asked)
+            self._course.cut(revoked)
+        free = self._free.held(older_than=RENEW_SECONDS)
+        if free:
+            self._free.keep(await lane.run(unordered.renew, free), free)
+
+    async def cut_lost(self) -> None:
+        """Without the database: what could not be renewed in time is no longer ours to send."""
+        self._course.cut(self._course.overdue())
+        if not self._trust.holds():
+            self._course.cut(list(self._course.flights))
+            self._free.cut_all()
+
+    async def poll(self, lane: Lane) -> None:
+        """Find due pipelines that nobody works on: lost wake-ups, retries, what a full engine left lying."""
+        while True:
+            while self._course.load > self._course.limit // 2:
+                await asyncio.sleep(0.005)
+            room = min(POLL_USERS, self._course.limit - self._course.load)
+            users = await lane.run(workers.due, self.worker, limit=room)
+            known = self._course.flights.keys() | self._course.wanted.keys()
+            fresh = [user for user in users if user not in known]
+            self._course.want(fresh)
+            if len(users) < room or not fresh:
+                break
+            while len(self._course.wanted) > POLL_USERS // 4:
+                await asyncio.sleep(0.005)
+        self._free.look()
+
+    async def fail_over(self, lane: Lane) -> None:
+        live = await lane.run(workers.alive)
+        moved = await lane.run(workers.move_orphans, live)
+        if moved:
+            for worker, users in moved.items():
+                logger.info("%d users move to %s: their worker is gone", len(users), queue_of(worker))
+            self._moved(moved)
+
+    async def remember(self, lane: Lane) -> None:
+        users = await lane.run(workers.forgotten, self.worker, limit=POLL_USERS)
+        if users:
+            await lane.run(children.wake, users)
+            self._course.want(users)
+
+    async def sweep(self, lane: Lane) -> None:
+        while True:
+            expired = await lane.run(expire.sweep)
+            if expired.ids:
+                self._settled(expired)
+            if not expired.more:
+                return
+
+    async def read_channels(self, lane: Lane) -> None:
+        await self._channels.replace(await lane.run(read_configs))
