@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
+from pytest_django.fixtures import SettingsWrapper
 
-from deliveryproject.celery import configure
+from deliveryproject.celery import broker_settings
 
 LIMIT_SECONDS = 6
 """The longest that one publish may take; most of it is one time-out of a few seconds."""
@@ -34,19 +35,21 @@ def silent() -> Iterator[int]:
 @pytest.mark.parametrize("behaviour", [refusing, silent])
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_publishing_to_a_broken_broker_fails_soon(
-    scheme: str, behaviour: Callable[[], contextlib.AbstractContextManager[int]]
+    settings: SettingsWrapper, scheme: str, behaviour: Callable[[], contextlib.AbstractContextManager[int]]
 ) -> None:
     app = Celery("publisher", set_as_current=False)
     with behaviour() as port:
-        configure(app, f"{scheme}://127.0.0.1:{port}/0")
+        settings.BROKER_URL = f"{scheme}://127.0.0.1:{port}/0"
+        app.conf.update(broker_settings())
         began = time.monotonic()
         with pytest.raises(OperationalError):
             app.send_task("nothing", queue="nowhere")
         assert time.monotonic() - began < LIMIT_SECONDS
 
 
-def test_publishing_without_a_broker_says_what_to_do() -> None:
+def test_publishing_without_a_broker_says_what_to_do(settings: SettingsWrapper) -> None:
     app = Celery("publisher", set_as_current=False)
-    configure(app, "")
+    settings.BROKER_URL = ""
+    app.conf.update(broker_settings())
     with pytest.raises(OperationalError, match="run `make up`, or set BROKER_URL"):
         app.send_task("nothing", queue="nowhere")
