@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import SettingsWrapper
 
 from deliveryproject.celery import broker_settings
 
