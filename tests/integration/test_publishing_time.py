@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
-from pytest_django import SettingsWrapper
+from pytest_django import Settings
 
 from deliveryproject.celery import broker_settings
 
@@ -35,7 +35,7 @@ def silent() -> Iterator[int]:
 @pytest.mark.parametrize("behaviour", [refusing, silent])
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_publishing_to_a_broken_broker_fails_soon(
-    settings: SettingsWrapper, scheme: str, behaviour: Callable[[], contextlib.AbstractContextManager[int]]
+    settings: Settings, scheme: str, behaviour: Callable[[], contextlib.AbstractContextManager[int]]
 ) -> None:
     app = Celery("publisher", set_as_current=False)
     with behaviour() as port:
@@ -47,7 +47,7 @@ def test_publishing_to_a_broken_broker_fails_soon(
         assert time.monotonic() - began < LIMIT_SECONDS
 
 
-def test_publishing_without_a_broker_says_what_to_do(settings: SettingsWrapper) -> None:
+def test_publishing_without_a_broker_says_what_to_do(settings: Settings) -> None:
     app = Celery("publisher", set_as_current=False)
     settings.BROKER_URL = ""
     app.conf.update(broker_settings())
