@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs, which refuses to run as root."""
+"""As whom PostgreSQL runs, which refuses root and users without a name."""
 
 import os
 import pwd
@@ -21,7 +21,8 @@ def choose_identity(cluster: Path, program: Path) -> str:
                 f"{cluster} belongs to {_user_name(owner.st_uid)}: run as that user, or choose another"
                 " DATA_DIR."
             )
-        return "same"
+        # A container may run us under any uid, one without a name in /etc/passwd included.
+        return "same" if _has_name(os.geteuid()) or not _works("namespace", program) else "namespace"
     if owner is not None and owner.st_uid != 0:
         return f"user:{owner.st_uid}:{owner.st_gid}"
     if _works("namespace", program):
@@ -54,8 +55,13 @@ def _works(identity: str, program: Path) -> bool:
     return tried.returncode == 0
 
 
-def _user_name(uid: int) -> str:
+def _has_name(uid: int) -> bool:
     try:
-        return pwd.getpwuid(uid).pw_name
+        pwd.getpwuid(uid)
     except KeyError:
-        return f"user {uid}"
+        return False
+    return True
+
+
+def _user_name(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name if _has_name(uid) else f"user {uid}"

@@ -3,7 +3,7 @@
 Run as `python -I -S shim.py PARENT_PID SIGNAL IDENTITY PROGRAM ARGUMENT…`; imports nothing of the project.
 IDENTITY is one of
     same              stay who we are
-    namespace         as root: uid 65534 inside a user namespace, still uid 0 to the kernel's files
+    namespace         uid 65534 inside a user namespace, and still ourselves to the files outside
     user:UID:GID      as root: that plain user, who may still pass directories that are closed to others
 """
 
@@ -21,19 +21,20 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
-UNPRIVILEGED = 65534
+NOBODY = 65534
 
 LINUX = sys.platform == "linux"
 
 
 def enter_namespace(libc: ctypes.CDLL) -> None:
-    """Map our uid 0 to an unprivileged one: PostgreSQL refuses uid 0, and everything else stays readable."""
+    """Map our uid to `nobody`: PostgreSQL refuses uid 0, and uids without a name; the files stay ours."""
+    uid, gid = os.geteuid(), os.getegid()
     if libc.unshare(CLONE_NEWUSER):
         sys.exit(f"unshare: {os.strerror(ctypes.get_errno())}")
     for file, text in (
         ("setgroups", "deny"),
-        ("uid_map", f"{UNPRIVILEGED} 0 1"),
-        ("gid_map", f"{UNPRIVILEGED} 0 1"),
+        ("uid_map", f"{NOBODY} {uid} 1"),
+        ("gid_map", f"{NOBODY} {gid} 1"),
     ):
         with open(f"/proc/self/{file}", "w") as mapping:  # noqa: PTH123 - pathlib costs this program its start time
             mapping.write(text)
