@@ -14,7 +14,6 @@ import psycopg
 import pytest
 import redis
 
-from deliveryproject.local.ports import free_port
 from tests.support.up import Up, processes_of, until
 
 RESTART_SECONDS = 10
@@ -85,7 +84,7 @@ def test_other_commands_find_the_servers_with_no_setting(up: Up) -> None:
 
 
 def test_a_second_up_on_the_same_data_is_refused(up: Up) -> None:
-    second = Up(up.directory.with_name("data"), port=free_port())
+    second = Up(up.directory)
     try:
         assert second.process.wait(30) != 0
         assert f"process {up.process.pid}) already runs on" in second.output

@@ -1,5 +1,6 @@
 """A real `manage.py up` in a directory of its own, driven as a person at a terminal would."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from deliveryproject.local.state import State
 from tests.support.databases import CHECKOUT
 
 T = TypeVar("T")
+
+_numbers = itertools.count(1)
 
 READY_SECONDS = 60
 """For the slowest machine; two cores take about five seconds."""
@@ -54,7 +57,7 @@ class Up:
             "PORT": str(self.port),
             **(settings or {}),
         }
-        self.output_file = directory.with_name(directory.name + ".output")
+        self.output_file = directory.with_name(f"{directory.name}.{next(_numbers)}.output")
         with self.output_file.open("w") as output:
             self.process = subprocess.Popen(
                 [*before, sys.executable, "manage.py", "up"],
