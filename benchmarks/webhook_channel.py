@@ -37,10 +37,7 @@ async def measure(url: str, *, posts: int, concurrent: int, rounds: int) -> None
     for _ in range(rounds):
         now = datetime.now(UTC)
         waiting = iter(
-            [
-                Delivery(uuid.uuid4(), f"user-{n}", n, 1, now, None, False, False, 1, PAYLOAD)
-                for n in range(posts)
-            ]
+            [Delivery(uuid.uuid4(), f"user-{n}", n, 1, now, None, False, False, 1, PAYLOAD) for n in range(posts)]
         )
 
         started, cpu = time.perf_counter(), time.process_time()
@@ -68,9 +65,7 @@ def main() -> None:
         import uvloop
 
         run = uvloop.run
-    receiver = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.receiver"], stdout=subprocess.PIPE, text=True
-    )
+    receiver = subprocess.Popen([sys.executable, "-m", "tests.support.receiver"], stdout=subprocess.PIPE, text=True)
     try:
         assert receiver.stdout is not None
         url = receiver.stdout.readline().split()[-1]

@@ -37,9 +37,7 @@ def _secret_key() -> str:
     try:
         return DataDir(DATA_DIR).secret("secret_key", characters=64)
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"Set SECRET_KEY, or make DATA_DIR readable and writable: {error}"
-        ) from error
+        raise ImproperlyConfigured(f"Set SECRET_KEY, or make DATA_DIR readable and writable: {error}") from error
 
 
 SECRET_KEY = _secret_key()
@@ -56,6 +54,7 @@ LEASE_SECONDS = env.float("LEASE_SECONDS", default=10.0)
 LATE_POLICY = env.str("LATE_POLICY", default="deliver")
 RETENTION_DAYS = env.float("RETENTION_DAYS", default=7.0)
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
+WEBHOOK_ATTEMPT_SECONDS = env.float("WEBHOOK_ATTEMPT_SECONDS", default=15.0)
 
 if LATE_POLICY not in ("deliver", "expire"):
     raise ImproperlyConfigured(f"LATE_POLICY must be deliver or expire, not {LATE_POLICY!r}.")
@@ -88,9 +87,7 @@ def _database() -> dict[str, object]:
         return {"ENGINE": "deliveryproject.no_database", "NAME": "unset"}
     database: dict[str, object] = dict(environ.Env.db_url_config(url))
     if database["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured(
-            "DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name"
-        )
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name")
     options: dict[str, object] = {"connect_timeout": 5, **database.get("OPTIONS", {})}  # type: ignore[dict-item]
     if DATABASE_POOL_SIZE:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10, "max_idle": 60}
@@ -226,9 +223,6 @@ LOGGING = {
             for name in ("engagements", "workers", "deliveryproject", "django")
         },
         # Otherwise two lines for each message, and beat sends one every second.
-        **{
-            name: {"level": "WARNING"}
-            for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")
-        },
+        **{name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
     },
 }

@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
     "LATE_POLICY": "deliver",
     "RETENTION_DAYS": 7.0,
     "WEBHOOK_ALLOW_PRIVATE": False,
+    "WEBHOOK_ATTEMPT_SECONDS": 15.0,
     "CHANNEL_KINDS": {
         "log": "workers.channels.log.LogChannel",
         "null": "workers.channels.null.NullChannel",

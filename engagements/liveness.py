@@ -22,10 +22,8 @@ def ring() -> Ring:
         return cached[1]
     live = workers.alive(current())
     with _lock:
-        if _cached is not None and _cached[1].workers == tuple(live):
-            fresh = _cached[1]
-        else:
-            fresh = Ring(live)
+        same = _cached is not None and _cached[1].workers == tuple(live)
+        fresh = _cached[1] if same and _cached else Ring(live)
         _cached = (time.monotonic(), fresh)
     return fresh
 

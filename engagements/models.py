@@ -120,7 +120,9 @@ class Engagement(models.Model):
     expires_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
     order_time = models.DateTimeField()
-    held_until = models.DateTimeField(help_text="Not attempted before: the reorder window; of unordered ones, the lease.")
+    held_until = models.DateTimeField(
+        help_text="Not attempted before: the reorder window; of unordered ones, the lease."
+    )
     arrival = models.BigIntegerField(help_text="Arrival number: breaks ties of order time.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     causal_parent = models.UUIDField(null=True, blank=True)
@@ -198,7 +200,9 @@ class Attempt(models.Model):
         CUT = "cut", "cut off at the deadline"
         INTERRUPTED = "interrupted", "interrupted: the worker stopped or lost its lease"
 
-    engagement = models.ForeignKey(Engagement, on_delete=models.CASCADE, db_constraint=False, related_name="attempt_log")
+    engagement = models.ForeignKey(
+        Engagement, on_delete=models.CASCADE, db_constraint=False, related_name="attempt_log"
+    )
     number = models.IntegerField()
     worker = models.CharField(max_length=255)
     sequence = models.BigIntegerField(null=True, blank=True)

@@ -93,9 +93,9 @@ def pause(user_id: str, *, actor: str, reason: str = "") -> None:
 
 
 def resume(user_id: str, *, actor: str, reason: str = "") -> None:
-    """Go on; every pending deadline moves by the time it stood still."""
-    _check_user(user_id)
+    """Go on; every pending deadline moves by the time it stood still. Raises NotFound."""
     with transaction.atomic():
+        _must_exist(user_id)
         worker = operate.resume(current(), user_id)
         _audit(actor, "resume", user_id, 1, reason)
         if worker is not None:
@@ -144,6 +144,7 @@ def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
 def skip(user_id: str, id: UUID, *, actor: str, reason: str = "") -> None:
     """Settle the head of a pipeline as purged. Raises NotFound, or Conflict when it is no longer the head."""
     with transaction.atomic():
+        _must_exist(user_id)
         skipped = operate.skip(current(), user_id, id)
         _audit(actor, "skip", f"{user_id} {id}", 1, reason)
         _wake_children_on_commit(skipped.ids)
@@ -153,6 +154,7 @@ def skip(user_id: str, id: UUID, *, actor: str, reason: str = "") -> None:
 def end_session(user_id: str, *, actor: str, reason: str = "") -> None:
     """Let the ring choose the worker anew once the pending work is done. Raises NotFound."""
     with transaction.atomic():
+        _must_exist(user_id)
         operate.end_session(current(), user_id)
         _audit(actor, "end session", user_id, 1, reason)
 

@@ -50,6 +50,6 @@ def _publish(task: str, kwargs: dict[str, object]) -> None:
         return
     try:
         current_app.send_task(task, kwargs=kwargs, expires=EXPIRES_SECONDS, ignore_result=True)
-    except Exception as error:  # whatever a transport raises: a lost wake-up costs latency only
+    except Exception as error:  # noqa: BLE001 - whatever a transport raises: a lost wake-up costs latency only
         _silent_until = time.monotonic() + PAUSE_SECONDS
         logger.warning("wake-up not published, the poll will find the work: %s: %s", type(error).__name__, error)

@@ -1,5 +1,7 @@
-"""The engine as a step of the Celery worker: a worker-level one, for consumer-level steps restart with every broker loss."""
+"""The engine as a worker-level step of Celery: consumer-level steps restart with every broker loss."""
 
+import contextlib
+import resource
 from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
@@ -37,6 +39,7 @@ class EngineStep(bootsteps.StartStopStep):
         # Only here: it needs Django's models, and this module is imported with the Celery application.
         from workers.engine.engine import Engine
 
+        _allow_many_files()
         global _engine
         _engine = Engine(parent.hostname)
         worker_shutting_down.connect(_ask_to_stop)
@@ -47,6 +50,13 @@ class EngineStep(bootsteps.StartStopStep):
             _engine.stop()
 
     terminate = stop
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit to the hard one: every attempt that waits for a receiver holds a socket."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS states a hard limit that it does not accept
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _ask_to_stop(**_: Any) -> None:

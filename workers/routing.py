@@ -27,7 +27,12 @@ def shared_queues() -> list[Queue]:
 
 
 def route(
-    name: str, args: Any = None, kwargs: Mapping[str, Any] | None = None, options: Any = None, task: Any = None, **_: Any
+    name: str,
+    args: Any = None,
+    kwargs: Mapping[str, Any] | None = None,
+    options: Any = None,
+    task: Any = None,
+    **_: Any,
 ) -> dict[str, Any] | None:
     """Celery's router (`task_routes`): a wake-up goes to the queue of its users.
 

@@ -19,9 +19,7 @@ class PartFailed(RuntimeError):
     """A part ended, or did not become ready in time."""
 
 
-def shim_command(
-    argv: Sequence[str | Path], *, identity: str = "same", stop_signal: int = signal.SIGTERM
-) -> list[str]:
+def shim_command(argv: Sequence[str | Path], *, identity: str = "same", stop_signal: int = signal.SIGTERM) -> list[str]:
     """The command that runs argv as a child that ends with this process (see shim.py for the identities)."""
     return [sys.executable, "-I", "-S", *map(str, (SHIM, os.getpid(), int(stop_signal), identity, *argv))]
 

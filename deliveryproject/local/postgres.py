@@ -115,15 +115,11 @@ class Postgres:
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is connected to it; one that is not there is no error."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _environment(self) -> Mapping[str, str]:
         # PG* variables and locales of the user's shell are not meant for this server.
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))
-        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
         return {**kept, "LC_ALL": "C", "TZ": "UTC", "HOME": str(self.cluster)}
 
     def _prepare(self) -> None:
@@ -164,9 +160,7 @@ class Postgres:
         )
         os.close(reader)
         if done.returncode:
-            raise PartFailed(
-                f"PostgreSQL could not make its data directory:\n{done.stdout}{done.stderr}".strip()
-            )
+            raise PartFailed(f"PostgreSQL could not make its data directory:\n{done.stdout}{done.stderr}".strip())
         draft.rename(self.cluster)
 
     def _disown_stale_lock(self) -> None:

@@ -18,8 +18,7 @@ def choose_identity(cluster: Path, program: Path) -> str:
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
             raise PermissionError(
-                f"{cluster} belongs to {_user_name(owner.st_uid)}: run as that user, or choose another"
-                " DATA_DIR."
+                f"{cluster} belongs to {_user_name(owner.st_uid)}: run as that user, or choose another DATA_DIR."
             )
         # A container may run us under any uid, one without a name in /etc/passwd included.
         return "same" if _has_name(os.geteuid()) or not _works("namespace", program) else "namespace"

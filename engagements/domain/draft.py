@@ -134,9 +134,7 @@ class _Reading:
             return None
         if isinstance(value, str):
             if not _RFC3339.fullmatch(value):
-                self._refuse(
-                    "produced_at", "must be an RFC 3339 time with its zone, such as 2026-01-31T12:00:00.250Z"
-                )
+                self._refuse("produced_at", "must be an RFC 3339 time with its zone, such as 2026-01-31T12:00:00.250Z")
                 return None
             try:
                 value = datetime.fromisoformat(value.upper())
@@ -173,6 +171,10 @@ class _Reading:
         if not isinstance(value, str) or not 1 <= len(value) <= CHANNEL_LENGTH:
             self._refuse("channel", f"must be the name of a channel, 1 to {CHANNEL_LENGTH} characters")
             return None
+        problem = text_problem(value)
+        if problem:
+            self._refuse("channel", problem)
+            return None
         return value
 
 
@@ -182,6 +184,11 @@ def user_id_problem(value: object) -> str | None:
         return "must be a string"
     if not 1 <= len(value) <= USER_ID_LENGTH:
         return f"must have 1 to {USER_ID_LENGTH} characters"
+    return text_problem(value)
+
+
+def text_problem(value: str) -> str | None:
+    """Why PostgreSQL cannot store this text, or None."""
     if "\0" in value:
         return "must not contain NUL"
     if not value.isascii():

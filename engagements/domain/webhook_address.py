@@ -67,9 +67,7 @@ def check_url(url: str, *, allow_private: bool = False) -> None:
     Raises RefusedAddressError.
     """
     if any(character <= " " or character in "\\\x7f" for character in url):
-        raise RefusedAddressError(
-            "the URL holds a space, a control character or a backslash; percent-encode it"
-        )
+        raise RefusedAddressError("the URL holds a space, a control character or a backslash; percent-encode it")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -130,9 +128,7 @@ def _host(parts: SplitResult) -> str:
     try:
         host = host.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
-        raise RefusedAddressError(
-            f"{host} is no host name; write an international one in its xn-- form"
-        ) from None
+        raise RefusedAddressError(f"{host} is no host name; write an international one in its xn-- form") from None
     if not host or any(character in "!\"$%&'()*+,/:;<=>?[]^`{|}~" for character in host):
         raise RefusedAddressError("the URL names no valid host")
     return host

@@ -5,190 +5,346 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('actor', models.CharField(max_length=200)),
-                ('action', models.CharField(max_length=50)),
-                ('target', models.CharField(max_length=300)),
-                ('count', models.IntegerField(default=0)),
-                ('reason', models.CharField(blank=True, default='', max_length=500)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("actor", models.CharField(max_length=200)),
+                ("action", models.CharField(max_length=50)),
+                ("target", models.CharField(max_length=300)),
+                ("count", models.IntegerField(default=0)),
+                ("reason", models.CharField(blank=True, default="", max_length=500)),
             ],
             options={
-                'verbose_name_plural': 'audit entries',
-                'ordering': ['-id'],
+                "verbose_name_plural": "audit entries",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('name', models.CharField(max_length=255, primary_key=True, serialize=False)),
-                ('incarnation', models.BigIntegerField(default=1, help_text='Grows with every start under this name.')),
-                ('started_at', models.DateTimeField()),
-                ('heartbeat_at', models.DateTimeField()),
-                ('stopped_at', models.DateTimeField(blank=True, null=True)),
+                ("name", models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ("incarnation", models.BigIntegerField(default=1, help_text="Grows with every start under this name.")),
+                ("started_at", models.DateTimeField()),
+                ("heartbeat_at", models.DateTimeField()),
+                ("stopped_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Channel',
+            name="Channel",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=50)),
-                ('url', models.CharField(blank=True, default='', max_length=2000)),
-                ('secret', models.CharField(blank=True, default='', max_length=200)),
-                ('previous_secret', models.CharField(blank=True, default='', max_length=200)),
-                ('active', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=50)),
+                ("url", models.CharField(blank=True, default="", max_length=2000)),
+                ("secret", models.CharField(blank=True, default="", max_length=200)),
+                ("previous_secret", models.CharField(blank=True, default="", max_length=200)),
+                ("active", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='channel_has_a_name')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("name", ""), _negated=True), name="channel_has_a_name")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Engagement',
+            name="Engagement",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('user_id', models.CharField(db_collation='C', max_length=200)),
-                ('payload', models.JSONField()),
-                ('produced_at', models.DateTimeField()),
-                ('received_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('order_time', models.DateTimeField()),
-                ('held_until', models.DateTimeField(help_text='Not attempted before: the reorder window; of unordered ones, the lease.')),
-                ('arrival', models.BigIntegerField(help_text='Arrival number: breaks ties of order time.')),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('expired', 'Expired'), ('failed', 'Failed'), ('purged', 'Purged')], default='pending', max_length=10)),
-                ('causal_parent', models.UUIDField(blank=True, null=True)),
-                ('unordered', models.BooleanField(default=False)),
-                ('late', models.BooleanField(default=False)),
-                ('sequence', models.BigIntegerField(blank=True, null=True)),
-                ('lease_token', models.BigIntegerField(default=0, help_text='Of unordered ones: grows with every claim.')),
-                ('attempts', models.IntegerField(default=0)),
-                ('replays', models.IntegerField(default=0, help_text='A replayed one waits for no parent, and no child waits for it.')),
-                ('last_error', models.TextField(blank=True, default='')),
-                ('timeout_seconds', models.FloatField(blank=True, null=True)),
-                ('content_digest', models.BinaryField(help_text='Of the fields as the client sent them.', max_length=16)),
-                ('channel', models.ForeignKey(db_column='channel', db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engagements.channel')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("user_id", models.CharField(db_collation="C", max_length=200)),
+                ("payload", models.JSONField()),
+                ("produced_at", models.DateTimeField()),
+                ("received_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                ("order_time", models.DateTimeField()),
+                (
+                    "held_until",
+                    models.DateTimeField(
+                        help_text="Not attempted before: the reorder window; of unordered ones, the lease."
+                    ),
+                ),
+                ("arrival", models.BigIntegerField(help_text="Arrival number: breaks ties of order time.")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("delivered", "Delivered"),
+                            ("expired", "Expired"),
+                            ("failed", "Failed"),
+                            ("purged", "Purged"),
+                        ],
+                        default="pending",
+                        max_length=10,
+                    ),
+                ),
+                ("causal_parent", models.UUIDField(blank=True, null=True)),
+                ("unordered", models.BooleanField(default=False)),
+                ("late", models.BooleanField(default=False)),
+                ("sequence", models.BigIntegerField(blank=True, null=True)),
+                (
+                    "lease_token",
+                    models.BigIntegerField(default=0, help_text="Of unordered ones: grows with every claim."),
+                ),
+                ("attempts", models.IntegerField(default=0)),
+                (
+                    "replays",
+                    models.IntegerField(
+                        default=0, help_text="A replayed one waits for no parent, and no child waits for it."
+                    ),
+                ),
+                ("last_error", models.TextField(blank=True, default="")),
+                ("timeout_seconds", models.FloatField(blank=True, null=True)),
+                (
+                    "content_digest",
+                    models.BinaryField(help_text="Of the fields as the client sent them.", max_length=16),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        db_column="channel",
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="engagements.channel",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-arrival'],
-                'permissions': [('replay_engagement', 'Can replay failed and expired engagements')],
+                "ordering": ["-arrival"],
+                "permissions": [("replay_engagement", "Can replay failed and expired engagements")],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.IntegerField()),
-                ('worker', models.CharField(max_length=255)),
-                ('sequence', models.BigIntegerField(blank=True, null=True)),
-                ('token', models.BigIntegerField()),
-                ('started_at', models.DateTimeField()),
-                ('duration_seconds', models.FloatField()),
-                ('outcome', models.CharField(choices=[('delivered', 'Delivered'), ('retry', 'Retry'), ('failed', 'Failed'), ('cut', 'cut off at the deadline'), ('interrupted', 'interrupted: the worker stopped or lost its lease')], max_length=11)),
-                ('answer', models.TextField(blank=True, default='')),
-                ('engagement', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempt_log', to='engagements.engagement')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.IntegerField()),
+                ("worker", models.CharField(max_length=255)),
+                ("sequence", models.BigIntegerField(blank=True, null=True)),
+                ("token", models.BigIntegerField()),
+                ("started_at", models.DateTimeField()),
+                ("duration_seconds", models.FloatField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("delivered", "Delivered"),
+                            ("retry", "Retry"),
+                            ("failed", "Failed"),
+                            ("cut", "cut off at the deadline"),
+                            ("interrupted", "interrupted: the worker stopped or lost its lease"),
+                        ],
+                        max_length=11,
+                    ),
+                ),
+                ("answer", models.TextField(blank=True, default="")),
+                (
+                    "engagement",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempt_log",
+                        to="engagements.engagement",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Pipeline',
+            name="Pipeline",
             fields=[
-                ('user_id', models.CharField(db_collation='C', max_length=200, primary_key=True, serialize=False)),
-                ('worker', models.CharField(blank=True, max_length=255, null=True)),
-                ('session_until', models.DateTimeField(blank=True, null=True)),
-                ('lease_worker', models.CharField(blank=True, max_length=255, null=True)),
-                ('lease_token', models.BigIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('in_service', models.UUIDField(blank=True, help_text='Engagement marked for its attempt; goes first.', null=True)),
-                ('attempt', models.IntegerField(default=0, help_text='Number of the running or last attempt of the one in service.')),
-                ('sequence', models.BigIntegerField(default=0, help_text='The last number given out.')),
-                ('last_order_time', models.DateTimeField(blank=True, null=True)),
-                ('depth', models.IntegerField(default=0)),
-                ('due_at', models.DateTimeField(blank=True, null=True)),
-                ('paused_at', models.DateTimeField(blank=True, null=True)),
-                ('timeout_seconds', models.FloatField(blank=True, null=True)),
+                ("user_id", models.CharField(db_collation="C", max_length=200, primary_key=True, serialize=False)),
+                ("worker", models.CharField(blank=True, max_length=255, null=True)),
+                ("session_until", models.DateTimeField(blank=True, null=True)),
+                ("lease_worker", models.CharField(blank=True, max_length=255, null=True)),
+                ("lease_token", models.BigIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "in_service",
+                    models.UUIDField(blank=True, help_text="Engagement marked for its attempt; goes first.", null=True),
+                ),
+                (
+                    "attempt",
+                    models.IntegerField(
+                        default=0, help_text="Number of the running or last attempt of the one in service."
+                    ),
+                ),
+                ("sequence", models.BigIntegerField(default=0, help_text="The last number given out.")),
+                ("last_order_time", models.DateTimeField(blank=True, null=True)),
+                ("depth", models.IntegerField(default=0)),
+                ("due_at", models.DateTimeField(blank=True, null=True)),
+                ("paused_at", models.DateTimeField(blank=True, null=True)),
+                ("timeout_seconds", models.FloatField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['user_id'],
-                'permissions': [('operate_pipeline', 'Can pause, resume, skip, purge and end the session of pipelines')],
-                'indexes': [models.Index(condition=models.Q(('due_at__isnull', False), ('paused_at__isnull', True)), fields=['worker', 'due_at'], name='pipeline_due')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='pipeline_has_a_user'), models.CheckConstraint(condition=models.Q(('depth__gte', 0)), name='pipeline_depth_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('depth', 0), ('due_at__isnull', True)), models.Q(('depth__gt', 0), ('due_at__isnull', False)), _connector='OR'), name='pipeline_due_while_pending'), models.CheckConstraint(condition=models.Q(models.Q(('lease_until__isnull', True), ('lease_worker__isnull', True)), models.Q(('lease_until__isnull', False), ('lease_worker__isnull', False)), _connector='OR'), name='pipeline_lease_whole'), models.CheckConstraint(condition=models.Q(('timeout_seconds__isnull', True), models.Q(('timeout_seconds__gt', 0), ('timeout_seconds__lte', 3600)), _connector='OR'), name='pipeline_timeout_in_range')],
+                "ordering": ["user_id"],
+                "permissions": [
+                    ("operate_pipeline", "Can pause, resume, skip, purge and end the session of pipelines")
+                ],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("due_at__isnull", False), ("paused_at__isnull", True)),
+                        fields=["worker", "due_at"],
+                        name="pipeline_due",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("user_id", ""), _negated=True), name="pipeline_has_a_user"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("depth__gte", 0)), name="pipeline_depth_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("depth", 0), ("due_at__isnull", True)),
+                            models.Q(("depth__gt", 0), ("due_at__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="pipeline_due_while_pending",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("lease_until__isnull", True), ("lease_worker__isnull", True)),
+                            models.Q(("lease_until__isnull", False), ("lease_worker__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="pipeline_lease_whole",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("timeout_seconds__isnull", True),
+                            models.Q(("timeout_seconds__gt", 0), ("timeout_seconds__lte", 3600)),
+                            _connector="OR",
+                        ),
+                        name="pipeline_timeout_in_range",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(condition=models.Q(('status', 'pending'), ('unordered', False)), fields=['user_id', 'order_time', 'arrival'], name='engagement_line'),
+            model_name="engagement",
+            index=models.Index(
+                condition=models.Q(("status", "pending"), ("unordered", False)),
+                fields=["user_id", "order_time", "arrival"],
+                name="engagement_line",
+            ),
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(condition=models.Q(('status', 'pending')), fields=['expires_at'], name='engagement_deadline'),
+            model_name="engagement",
+            index=models.Index(
+                condition=models.Q(("status", "pending")), fields=["expires_at"], name="engagement_deadline"
+            ),
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(condition=models.Q(('status', 'pending'), ('unordered', True)), fields=['arrival'], name='engagement_unordered_line'),
+            model_name="engagement",
+            index=models.Index(
+                condition=models.Q(("status", "pending"), ("unordered", True)),
+                fields=["arrival"],
+                name="engagement_unordered_line",
+            ),
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(condition=models.Q(('causal_parent__isnull', False)), fields=['causal_parent'], name='engagement_children'),
+            model_name="engagement",
+            index=models.Index(
+                condition=models.Q(("causal_parent__isnull", False)),
+                fields=["causal_parent"],
+                name="engagement_children",
+            ),
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(fields=['user_id', 'arrival'], name='engagement_of_user'),
+            model_name="engagement",
+            index=models.Index(fields=["user_id", "arrival"], name="engagement_of_user"),
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(condition=models.Q(('status__in', ['failed', 'expired', 'purged'])), fields=['status', 'arrival'], name='engagement_undelivered'),
+            model_name="engagement",
+            index=models.Index(
+                condition=models.Q(("status__in", ["failed", "expired", "purged"])),
+                fields=["status", "arrival"],
+                name="engagement_undelivered",
+            ),
         ),
         migrations.AddIndex(
-            model_name='engagement',
-            index=models.Index(condition=models.Q(('late', True)), fields=['arrival'], name='engagement_late'),
+            model_name="engagement",
+            index=models.Index(condition=models.Q(("late", True)), fields=["arrival"], name="engagement_late"),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.CheckConstraint(condition=models.Q(('user_id', ''), _negated=True), name='engagement_has_a_user'),
+            model_name="engagement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("user_id", ""), _negated=True), name="engagement_has_a_user"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'delivered', 'expired', 'failed', 'purged'])), name='engagement_status_known'),
+            model_name="engagement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["pending", "delivered", "expired", "failed", "purged"])),
+                name="engagement_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('settled_at__isnull', True), ('status', 'pending')), models.Q(('settled_at__isnull', False), ('status__in', ['delivered', 'expired', 'failed', 'purged'])), _connector='OR'), name='engagement_settled_when_final'),
+            model_name="engagement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("settled_at__isnull", True), ("status", "pending")),
+                    models.Q(
+                        ("settled_at__isnull", False), ("status__in", ["delivered", "expired", "failed", "purged"])
+                    ),
+                    _connector="OR",
+                ),
+                name="engagement_settled_when_final",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.CheckConstraint(condition=models.Q(('unordered', False), models.Q(('causal_parent__isnull', True), ('late', False), ('sequence__isnull', True)), _connector='OR'), name='engagement_unordered_is_free'),
+            model_name="engagement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("unordered", False),
+                    models.Q(("causal_parent__isnull", True), ("late", False), ("sequence__isnull", True)),
+                    _connector="OR",
+                ),
+                name="engagement_unordered_is_free",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.CheckConstraint(condition=models.Q(('causal_parent__isnull', True), models.Q(('causal_parent', models.F('id')), _negated=True), _connector='OR'), name='engagement_not_its_own_parent'),
+            model_name="engagement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("causal_parent__isnull", True),
+                    models.Q(("causal_parent", models.F("id")), _negated=True),
+                    _connector="OR",
+                ),
+                name="engagement_not_its_own_parent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.CheckConstraint(condition=models.Q(('order_time__gte', models.F('produced_at'))), name='engagement_order_not_before'),
+            model_name="engagement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("order_time__gte", models.F("produced_at"))), name="engagement_order_not_before"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.UniqueConstraint(condition=models.Q(('sequence__isnull', False)), fields=('user_id', 'sequence'), name='engagement_sequence'),
+            model_name="engagement",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("sequence__isnull", False)),
+                fields=("user_id", "sequence"),
+                name="engagement_sequence",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='engagement',
-            constraint=models.UniqueConstraint(fields=('arrival',), name='engagement_arrival'),
+            model_name="engagement",
+            constraint=models.UniqueConstraint(fields=("arrival",), name="engagement_arrival"),
         ),
     ]

@@ -29,6 +29,12 @@ ALTER TABLE engagements_engagement SET (fillfactor = 85, autovacuum_vacuum_scale
 ALTER TABLE engagements_worker SET (fillfactor = 50);
 """
 
+# Django adds an index for LIKE to every text primary key; under collation "C" the primary key itself serves LIKE.
+LIKE_INDEX = "DROP INDEX engagements_pipeline_user_id_9145df1c_like"
+LIKE_INDEX_BACK = """
+CREATE INDEX engagements_pipeline_user_id_9145df1c_like ON engagements_pipeline (user_id varchar_pattern_ops)
+"""
+
 STORAGE_BACK = """
 DROP SEQUENCE engagements_arrival;
 ALTER TABLE engagements_pipeline RESET (fillfactor, autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold,
@@ -60,6 +66,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(STORAGE, STORAGE_BACK),
+        migrations.RunSQL(LIKE_INDEX, LIKE_INDEX_BACK),
         migrations.RunPython(create_default_channel, migrations.RunPython.noop),
         migrations.RunPython(create_groups, migrations.RunPython.noop),
     ]

@@ -1,4 +1,4 @@
-"""How the store's statements reach PostgreSQL: server-side binding, on Django's connection or on one of the engine's."""
+"""How the store's statements reach PostgreSQL: bound by the server, on Django's connection or one of the engine's."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What operators do to pipelines: pause, resume, purge, skip, replay, end a session. All inside the caller's transaction.
+"""What operators do to pipelines: pause, resume, purge, skip, replay, end a session; in the caller's transaction.
 
 What a holder attempts at that moment is fenced by raising the token. The lease itself is left standing as a barrier:
 nobody attempts anything of that user before the holder has noticed (a second or so) or its lease has run out.
@@ -137,12 +137,9 @@ def pause(conn: Connection, user_id: str) -> None:
 def resume(conn: Connection, user_id: str) -> str | None:
     """Go on, every pending deadline moved by the time it stood still; the worker to wake, if there is work."""
     rows = fetch_dicts(conn, _LOCK, [[user_id]])
-    if not rows:
-        run(conn, _CREATE, [user_id])
+    if not rows or rows[0]["paused_at"] is None:
         return None
     [row] = rows
-    if row["paused_at"] is None:
-        return None
     run(conn, _EXTEND, [user_id])
     run(conn, _RESUME, [user_id])
     return row["worker"] if row["depth"] else None

@@ -219,7 +219,9 @@ class _Insertion:
     def _refuse_cycles(self) -> None:
         """Only an id that the producer chose can already be somebody's ancestor."""
         linked = [
-            (place, draft) for place, draft in self.open.items() if draft.id is not None and draft.causal_parent is not None
+            (place, draft)
+            for place, draft in self.open.items()
+            if draft.id is not None and draft.causal_parent is not None
         ]
         if not linked:
             return
@@ -300,7 +302,7 @@ class _Insertion:
     def _settle_depths(
         self, rows: dict[int, Stored], stored: dict[int, Stored], pipelines: dict[str, Enlisted]
     ) -> None:
-        """The pipelines were counted up before it was known which rows are new and pending; look sooner where needed."""
+        """The pipelines were counted up before it was known which rows are new; look sooner where the newcomers ask it."""
         excess: dict[str, int] = {}
         due: dict[str, datetime] = {}
         for place, row in rows.items():

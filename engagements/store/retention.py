@@ -21,7 +21,8 @@ FROM engagements_engagement e WHERE e.arrival > %(after)s ORDER BY e.arrival LIM
 
 _DELETE = """
 WITH gone AS (
-    DELETE FROM engagements_engagement WHERE id = ANY(%(ids)s) AND settled_at < clock_timestamp() - %(keep)s RETURNING id
+    DELETE FROM engagements_engagement WHERE id = ANY(%(ids)s) AND settled_at < clock_timestamp() - %(keep)s
+    RETURNING id
 )
 DELETE FROM engagements_attempt WHERE engagement_id IN (SELECT id FROM gone)
 """

@@ -1,8 +1,8 @@
 """Settling attempts: pending → delivered or failed, and in the same statement the mark on whom to serve next.
 
-Fence, then compare-and-set: the pipeline rows are locked first, by token and by the engagement in service. A worker that
-lost its lease, or repeats a settle whose commit it did not see, locks nothing and so writes nothing. A single UPDATE that
-joins the token would not wait for a takeover in flight and would wrongly succeed.
+Fence, then compare-and-set: the pipeline rows are locked first, by token and by the engagement in service. A worker
+that lost its lease, or repeats a settle whose commit it did not see, locks nothing and so writes nothing. A single
+UPDATE that joins the token would not wait for a takeover in flight and would wrongly succeed.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from engagements import conf
-from engagements.domain.moves import Status
+from engagements.store.arrays import numbers, texts, uuids
 from engagements.store.connection import Connection, fetch, run
 from engagements.store.expire import expire_locked
 from engagements.store.lease import Grant
@@ -223,24 +223,24 @@ def _lock(conn: Connection, settlements: Sequence[Settlement], result: Settled) 
     return [settlement for settlement in settlements if settlement.user_id in locked]
 
 
-def _keys(settlements: Sequence[Settlement]) -> list[list[Any]]:
+def _keys(settlements: Sequence[Settlement]) -> list[str]:
     return [
-        [settlement.user_id for settlement in settlements],
-        [settlement.token for settlement in settlements],
-        [settlement.id for settlement in settlements],
+        texts([settlement.user_id for settlement in settlements]),
+        numbers([settlement.token for settlement in settlements]),
+        uuids([settlement.id for settlement in settlements]),
     ]
 
 
 def _columns(settlements: Sequence[Settlement], worker: str) -> dict[str, Any]:
-    users, _, ids, outcomes, answers, delays, ended, durations = map(list, zip(*settlements, strict=True))
+    users, _, ids, outcomes, answers, delays, ended, durations = zip(*settlements, strict=True)
     return {
-        "users": users,
-        "ids": ids,
-        "outcomes": outcomes,
-        "answers": answers,
-        "delays": delays,
-        "ended": ended,
-        "durations": durations,
+        "users": texts(users),
+        "ids": uuids(ids),
+        "outcomes": texts(outcomes),
+        "answers": texts(answers),
+        "delays": numbers(delays),
+        "ended": numbers(ended),
+        "durations": numbers(durations),
         "worker": worker,
         "lease": timedelta(seconds=conf.lease_seconds()),
         "idle": timedelta(seconds=conf.session_idle_seconds()),

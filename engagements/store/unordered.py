@@ -43,7 +43,8 @@ WITH n AS MATERIALIZED (
     RETURNING e.id, e.attempts, e.lease_token, e.status,
         LEAST(n.delay, GREATEST(extract(epoch FROM e.expires_at - clock_timestamp())::float8, 0)) AS due_in
 ), logged AS (
-    INSERT INTO engagements_attempt (engagement_id, number, worker, token, started_at, duration_seconds, outcome, answer)
+    INSERT INTO engagements_attempt
+        (engagement_id, number, worker, token, started_at, duration_seconds, outcome, answer)
     SELECT n.id, s.attempts, %(worker)s, s.lease_token,
         clock_timestamp() - (n.ended_ago + n.duration) * interval '1 second', n.duration, n.outcome, n.answer
     FROM settled s JOIN n USING (id)

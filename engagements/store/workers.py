@@ -1,4 +1,4 @@
-"""Heartbeats, and moving the users of a dead worker. Alive: not stopped and a heartbeat within 5 s, by PostgreSQL's clock.
+"""Heartbeats, and moving a dead worker's users. Alive: not stopped and a heartbeat within 5 s, by PostgreSQL's clock.
 
 A crash between any two statements leaves a pipeline pinned to a dead worker, which every live worker's poll moves.
 """

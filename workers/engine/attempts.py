@@ -38,7 +38,7 @@ def attempt_now(channel: Loaded, flight: Flight, grant: Grant, *, unordered: boo
     started = monotonic()
     try:
         outcome = channel.deliver_now(delivery_of(grant, unordered=unordered))
-    except Exception as error:  # a channel is somebody else's code
+    except Exception as error:  # noqa: BLE001 - a channel is somebody else's code
         outcome = _raised(grant, error)
     return ended(flight, grant, outcome, started)
 
@@ -51,11 +51,12 @@ async def attempt(channel: Loaded, flight: Flight, grant: Grant, *, unordered: b
     assert channel.deliver is not None
     started = monotonic()
     loop = asyncio.get_running_loop()
+    channel.running += 1
     try:
         async with asyncio.timeout_at(loop.time() + flight.deadline - started) as bound:
             try:
                 outcome = await channel.deliver(delivery_of(grant, unordered=unordered))
-            except Exception as error:  # a channel is somebody else's code
+            except Exception as error:
                 if bound.expired():
                     raise
                 outcome = _raised(grant, error)
@@ -63,6 +64,8 @@ async def attempt(channel: Loaded, flight: Flight, grant: Grant, *, unordered: b
         return Ended(flight, grant, "cut", "no answer before the deadline", 0.0, started, monotonic())
     except asyncio.CancelledError:
         return Ended(flight, grant, "interrupted", "the worker stopped or lost its lease", 0.0, started, monotonic())
+    finally:
+        channel.running -= 1
     return ended(flight, grant, outcome, started)
 
 

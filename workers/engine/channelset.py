@@ -6,35 +6,39 @@ from collections.abc import Awaitable, Callable, Iterable
 from engagements.models import Channel as ChannelRow
 from engagements.secrets import secrets_of
 from engagements.store.connection import Connection, fetch_dicts
-from workers.channels.base import Channel, ChannelConfig, Delivery, Outcome, Retry
+from workers.channels.base import Channel, ChannelConfig, Delivery, Failed, Outcome, Retry
 from workers.channels.registry import UnusableChannelError, load
 
 logger = logging.getLogger("workers.engine")
 
 
 class _Unusable:
-    """Stands in for a channel that cannot be made: its engagements are retried until somebody mends it."""
+    """Stands in for a channel that cannot deliver; what it is asked for ends as `outcome` says."""
 
-    def __init__(self, error: str) -> None:
-        self.error = error
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
 
     def deliver_now(self, delivery: Delivery) -> Outcome:
-        return Retry(self.error)
+        return self.outcome
 
     async def aclose(self) -> None:
         """Holds nothing."""
 
 
 class Loaded:
-    """A channel ready for use. immediate: it never waits, so it is called by deliver_now and needs no coroutine."""
+    """A channel ready for use.
 
-    __slots__ = ("_channel", "deliver", "deliver_now", "immediate")
+    immediate: it never waits, so it is called by deliver_now and needs no coroutine. running: attempts that use it now.
+    """
+
+    __slots__ = ("_channel", "deliver", "deliver_now", "immediate", "running")
 
     def __init__(self, channel: Channel | _Unusable) -> None:
         self._channel = channel
         self.deliver: Callable[[Delivery], Awaitable[Outcome]] | None = getattr(channel, "deliver", None)
         self.deliver_now: Callable[[Delivery], Outcome] | None = getattr(channel, "deliver_now", None)
         self.immediate = self.deliver_now is not None
+        self.running = 0
 
     async def close(self) -> None:
         await self._channel.aclose()
@@ -62,11 +66,14 @@ class ChannelSet:
 
     def __getitem__(self, name: str) -> Loaded:
         """Never raises: an unknown channel is one that cannot be used (yet: it may have been created just now)."""
-        return self._channels.get(name) or Loaded(_Unusable(f"this worker does not know channel {name!r} yet"))
+        return self._channels.get(name) or Loaded(_Unusable(Retry(f"this worker does not know channel {name!r} yet")))
 
     async def replace(self, configs: Iterable[ChannelConfig]) -> None:
-        """Take over what changed. Attempts that run keep the channel they began with; it is closed a round later."""
-        retired, self._retired = self._retired, []
+        """Take over what changed. Attempts that run keep the channel they began with; it is closed when they ended.
+
+        A channel that cannot work fails its engagements: waiting would let them expire one by one behind a mistake
+        that a person has to mend, and dead letters can be replayed once it is.
+        """
         for config in configs:
             if self._configs.get(config.name) == config:
                 continue
@@ -77,8 +84,9 @@ class ChannelSet:
                 self._channels[config.name] = Loaded(load(config))
             except UnusableChannelError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says all
-                self._channels[config.name] = Loaded(_Unusable(str(error)))
-        for channel in retired:
+                self._channels[config.name] = Loaded(_Unusable(Failed(str(error))))
+        for channel in [channel for channel in self._retired if not channel.running]:
+            self._retired.remove(channel)
             await channel.close()
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """The course of every ordered user: wanted → claimed → attempted → settled → next, in groups.
 
-Statements are grouped over users (group commit): a claim or a settle carries some hundred of them, while each user still
-waits for their own settle before their next attempt. Everything here runs in the loop's thread; SQL runs in lanes.
+Statements are grouped over users (group commit): a claim or a settle carries some hundred of them, while each user
+still waits for their own settle before their next attempt. Everything here runs in the loop's thread; SQL in lanes.
 """
 
 import asyncio
@@ -65,7 +65,6 @@ class Course:
         self.limit = limit
         self.flights: dict[str, Flight] = {}
         self.wanted: dict[str, None] = {}
-        self.room = asyncio.Event()
         self._channels = channels
         self._trust = trust
         self._claims = claims
@@ -77,6 +76,7 @@ class Course:
         self._has_ended = asyncio.Event()
         self._stopping = False
         self._settling = 0
+        self._usable_lease = conf.lease_seconds() - LEASE_MARGIN_SECONDS
 
     # --- Wanting ---
 
@@ -125,7 +125,6 @@ class Course:
             await self._has_wanted.wait()
             free = self.limit - len(self.flights)
             if free <= 0 or not self._trust.holds():
-                self.room.clear()
                 await asyncio.sleep(0.01)
                 continue
             users = []
@@ -166,7 +165,6 @@ class Course:
     def _land(self, user: str, *, asleep: float | None = None, busy: bool = False, want: bool = False) -> None:
         """The flight ends; what was announced meanwhile is looked at."""
         flight = self.flights.pop(user)
-        self.room.set()
         if want or flight.again:
             self.want([user])
         elif busy:
@@ -179,11 +177,11 @@ class Course:
     # --- Attempting ---
 
     def _serve(self, flight: Flight, grant: Grant, asked: float) -> None:
-        """asked: when the statement that gave the grant was sent, so that its times run out here no later than there."""
+        """asked: when the statement that gave the grant was sent, so that the lease runs out here before it does there."""
         flight.grant = grant
         flight.granted_at = asked
         flight.deadline = monotonic() + grant.expires_in
-        flight.lease_until = asked + conf.lease_seconds() - LEASE_MARGIN_SECONDS
+        flight.lease_until = asked + self._usable_lease
         if self._stopping or not self._trust.holds() or monotonic() >= flight.lease_until:
             self._give_up(flight, grant)
             return
@@ -224,7 +222,7 @@ class Course:
 
     def renewed(self, held: dict[str, int], asked: float) -> None:
         """These leases (user → token) were extended by a statement sent at `asked`."""
-        until = asked + conf.lease_seconds() - LEASE_MARGIN_SECONDS
+        until = asked + self._usable_lease
         for user, token in held.items():
             flight = self.flights.get(user)
             if flight is not None and flight.grant is not None and flight.grant.token == token:

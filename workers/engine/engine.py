@@ -124,7 +124,18 @@ class Engine:
         lane = partial(self._lane)
         lanes = {
             name: lane(name)
-            for name in ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "free", "free-settle", "wake", "publish")
+            for name in (
+                "beat",
+                "keep",
+                "sweep",
+                "claim",
+                "settle-1",
+                "settle-2",
+                "free",
+                "free-settle",
+                "wake",
+                "publish",
+            )
         }
         channels, trust = ChannelSet(), Trust()
         self._started.set()

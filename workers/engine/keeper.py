@@ -1,4 +1,4 @@
-"""What an engine does once a second: heartbeat, leases, poll, failover, sweep, channels. The broker is not needed for any."""
+"""What an engine does once a second: heartbeat, leases, poll, failover, sweep, channels; all without the broker."""
 
 import asyncio
 import logging

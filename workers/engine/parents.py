@@ -1,4 +1,4 @@
-"""Waking the children of what was settled, after the settle's commit: this engine's own at once, others by a wake-up."""
+"""Waking the children of what was settled, after its commit: this engine's own at once, others by a wake-up."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The course of unordered engagements: claimed row by row, attempted at once, settled in groups. No pipeline is touched."""
+"""The course of unordered engagements: claimed row by row, attempted at once, settled in groups; no pipeline."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger("workers.engine")
 
 
 class UnorderedCourse:
-    """All unordered engagements that this engine works on, at most `limit` at a time; the rest stays in the database."""
+    """The unordered engagements that this engine works on, at most `limit` at a time; the rest stays stored."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class UnorderedCourse:
         self._has_ended = asyncio.Event()
         self._stopping = False
         self._settling = False
+        self._usable_lease = conf.lease_seconds() - LEASE_MARGIN_SECONDS
 
     def look(self) -> None:
         """There may be work: announced, or time for the poll."""
@@ -83,7 +84,7 @@ class UnorderedCourse:
         flight = Flight(grant.user_id, grant, asked)
         self.flights[grant.id] = flight
         flight.deadline = monotonic() + grant.expires_in
-        flight.lease_until = asked + conf.lease_seconds() - LEASE_MARGIN_SECONDS
+        flight.lease_until = asked + self._usable_lease
         if self._stopping or not self._trust.holds():
             now = monotonic()
             self._end(Ended(flight, grant, "interrupted", "not sent: the worker stopped", 0.0, now, now))

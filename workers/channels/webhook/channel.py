@@ -7,20 +7,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import aiohttp
-from django.conf import settings
 from yarl import URL
 
+from engagements import conf
 from engagements.domain.webhook_address import RefusedAddressError, check_address, check_url
 from workers.channels.base import ChannelConfig, Delivery, Failed, Outcome, Retry
 from workers.channels.webhook.body import body_of
 from workers.channels.webhook.guard import Guard
 from workers.channels.webhook.signature import Signer
 from workers.channels.webhook.verdict import http_date, printable, retry_after_seconds, verdict
-
-ATTEMPT_SECONDS = 15.0
-"""Default of WEBHOOK_ATTEMPT_SECONDS, the one time-out of a whole attempt: name look-up, connection, request
-and answer. Half the default pending time-out, so that a request lost on the way leaves time for a second
-attempt. The engagement's own deadline, which the engine keeps, may cut earlier."""
 
 ANSWER_BYTES = 65_536
 """Read of an answer at most; a longer one costs its connection."""
@@ -45,7 +40,9 @@ class WebhookChannel:
 
     One `deliver` is at most one request, also where a kept connection turns out to be dead: whether the
     receiver got that request is unknown, so it is an attempt like any other, recorded, and repeated after the
-    usual backoff.
+    usual backoff. The setting WEBHOOK_ATTEMPT_SECONDS bounds the whole attempt: name look-up, connection, request and
+    answer. By default that is half the pending time-out, so that a request lost on the way leaves time for a second
+    one; the engagement's own deadline, which the engine keeps, may cut earlier.
 
     A refused address is Failed and not Retry: waiting would let the user's engagements expire one by one
     behind a mistake that a person has to mend, and dead letters can be replayed once it is.
@@ -53,8 +50,8 @@ class WebhookChannel:
 
     def __init__(self, config: ChannelConfig, *, guard: Guard | None = None) -> None:
         """guard: decides about addresses; when None, as WEBHOOK_ALLOW_PRIVATE says. Raises ValueError."""
-        allow_private = bool(getattr(settings, "WEBHOOK_ALLOW_PRIVATE", False))
-        self._attempt_seconds = float(getattr(settings, "WEBHOOK_ATTEMPT_SECONDS", ATTEMPT_SECONDS))
+        allow_private = bool(conf.get("WEBHOOK_ALLOW_PRIVATE"))
+        self._attempt_seconds = float(conf.get("WEBHOOK_ATTEMPT_SECONDS"))
         self._guard = guard or Guard(None if allow_private else check_address)
         self._session: aiohttp.ClientSession | None = None
         check_url(config.url, allow_private=True)

@@ -25,7 +25,5 @@ class Signer:
         return {
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now)),
-            "webhook-signature": " ".join(
-                webhook.sign(message_id, moment, body) for webhook in self._webhooks
-            ),
+            "webhook-signature": " ".join(webhook.sign(message_id, moment, body) for webhook in self._webhooks),
         }

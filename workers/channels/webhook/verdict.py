@@ -16,9 +16,7 @@ LONGEST_PAUSE_SECONDS = 86_400.0
 """Cap of Retry-After. No engagement waits longer than an hour, so any more means the same."""
 
 
-def verdict(
-    status: int, *, excerpt: str = "", retry_after: float | None = None, location: str = ""
-) -> Outcome:
+def verdict(status: int, *, excerpt: str = "", retry_after: float | None = None, location: str = "") -> Outcome:
     """The outcome for an HTTP status; the rest goes into the record."""
     answer = f"HTTP {status}: {excerpt}" if excerpt else f"HTTP {status}"
     if 200 <= status < 300:
@@ -27,9 +25,7 @@ def verdict(
         return Retry(answer, retry_after)
     if 300 <= status < 400:
         to = f" to {location}" if location else ""
-        return Failed(
-            f"HTTP {status}: a redirect{to}; redirects are not followed, set the channel's final URL"
-        )
+        return Failed(f"HTTP {status}: a redirect{to}; redirects are not followed, set the channel's final URL")
     return Failed(answer)
 
 
