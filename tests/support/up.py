@@ -80,11 +80,17 @@ class Up:
         return state
 
     def wait_until_ready(self) -> "Up":
+        """Returns itself. One that does not become ready is killed, and the test fails with what it printed."""
+
         def ready() -> bool:
-            assert self.process.poll() is None, self.output
+            assert self.process.poll() is None, "`up` ended"
             return "Ordered delivery is running" in self.output
 
-        until(ready, seconds=READY_SECONDS, what=f"`up` is ready\n{self.output}")
+        try:
+            until(ready, seconds=READY_SECONDS, what="`up` is ready")
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"{error}\n{self.output}") from None
         return self
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -124,9 +130,7 @@ class Up:
 def processes_of(directory: Path) -> dict[int, str]:
     """Every process that works in this directory or was told of it, with its command line."""
     if not sys.platform.startswith("linux"):
-        shown = subprocess.run(
-            ["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True
-        ).stdout
+        shown = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True).stdout
         lines = (line.split(None, 1) for line in shown.splitlines() if str(directory) in line)
         return {int(pid): command for pid, command in lines}
     found = {}
