@@ -110,14 +110,10 @@ class _Reading:
             self._refuse("payload", "must be a JSON object")
             return "", b""
         try:
-            text, canonical = json_text(value, depth=PAYLOAD_DEPTH)
+            return json_text(value, depth=PAYLOAD_DEPTH, size=PAYLOAD_BYTES)
         except JsonError as error:
             self._refuse("payload", str(error))
             return "", b""
-        if len(text) > PAYLOAD_BYTES or len(text.encode()) > PAYLOAD_BYTES:
-            self._refuse("payload", f"is larger than {PAYLOAD_BYTES // 1024} KiB as compact JSON")
-            return "", b""
-        return text, canonical
 
     def _uuid(self, field: str) -> UUID | None:
         value = self.fields.get(field)
