@@ -8,6 +8,9 @@ from psycopg.rows import TupleRow, dict_row
 
 Connection = psycopg.Connection[Any]
 
+KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""A database host that vanished is noticed within about ten seconds (the last is in milliseconds)."""
+
 
 def current() -> Connection:
     """Django's connection of this thread, so that a statement takes part in the caller's transaction."""
@@ -26,7 +29,7 @@ def dedicated(*, application_name: str) -> Connection:
     for option in ("cursor_factory", "context", "prepare_threshold"):
         params.pop(option, None)
     raw: Connection = psycopg.connect(
-        **{**params, "application_name": application_name},
+        **{**KEEPALIVE, **params, "application_name": application_name},
         autocommit=True,
         prepare_threshold=3,
     )

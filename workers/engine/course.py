@@ -177,7 +177,7 @@ class Course:
     # --- Attempting ---
 
     def _serve(self, flight: Flight, grant: Grant, asked: float) -> None:
-        """asked: when the statement that gave the grant was sent, so that the lease runs out here before it does there."""
+        """asked: when the statement that gave the grant was sent; the lease runs out here before it does there."""
         flight.grant = grant
         flight.granted_at = asked
         flight.deadline = monotonic() + grant.expires_in

@@ -9,13 +9,13 @@ import os
 import signal
 import threading
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from time import monotonic
 from typing import Any
 
 import psycopg
 import uvloop
 
+from engagements import wakeups
 from engagements.store import lease, unordered, workers
 from engagements.store.connection import Connection
 from engagements.store.expire import Expired
@@ -32,11 +32,14 @@ from workers.engine.keeper import (
     every,
 )
 from workers.engine.lane import Lane
-from workers.engine.parents import Parents, announce
+from workers.engine.parents import Parents
 from workers.engine.trust import Trust
 from workers.engine.unordered import UnorderedCourse
 
 logger = logging.getLogger("workers.engine")
+
+LANES = ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "free", "free-settle", "wake")
+"""One database connection each. Two settle: while one commits, the other's statement runs."""
 
 USERS_IN_FLIGHT = 10_000
 """The bound of back-pressure: about 10 kB of memory each; the rest stays in the queue and in PostgreSQL."""
@@ -121,22 +124,7 @@ class Engine:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop_asked = asyncio.Event()
-        lane = partial(self._lane)
-        lanes = {
-            name: lane(name)
-            for name in (
-                "beat",
-                "keep",
-                "sweep",
-                "claim",
-                "settle-1",
-                "settle-2",
-                "free",
-                "free-settle",
-                "wake",
-                "publish",
-            )
-        }
+        lanes = {name: self._lane(name) for name in LANES}
         channels, trust = ChannelSet(), Trust()
         self._started.set()
         incarnation = await self._register(lanes["beat"], trust)
@@ -159,7 +147,6 @@ class Engine:
             limit=UNORDERED_IN_FLIGHT,
             settled=parents.settled,
         )
-        moved: asyncio.Queue[dict[str | None, list[str]]] = asyncio.Queue()
 
         def swept(expired: Expired) -> None:
             parents.settled(expired.ids)
@@ -167,11 +154,7 @@ class Engine:
 
         def took_over(users: dict[str, list[str]]) -> None:
             course.want(users.pop(self.worker, []))
-            moved.put_nowait(dict(users))
-
-        async def announce_forever() -> None:
-            while True:
-                await announce(lanes["publish"], await moved.get())
+            wakeups.wake(dict(users))
 
         keeper = Keeper(
             worker=self.worker,
@@ -199,8 +182,7 @@ class Engine:
             course.settle_forever(lanes["settle-2"]),
             free.claim_forever(),
             free.settle_forever(lanes["free-settle"]),
-            parents.wake_forever(lanes["wake"], lanes["publish"]),
-            announce_forever(),
+            parents.wake_forever(lanes["wake"]),
         ]
         self._course, self._free = course, free
         logger.info("engine of %s delivers, incarnation %d", self.worker, incarnation)
@@ -290,7 +272,7 @@ class Engine:
                 course.held(),
                 {id: flight.grant.token for id, flight in free.flights.items() if flight.grant},
             )
-            await announce(lanes["publish"], dict(moved))
+            wakeups.wake(dict(moved))
         except psycopg.OperationalError as error:
             logger.warning("could not leave in order, the leases will run out: %s", error)
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import psycopg
 
 from engagements import wakeups
 from engagements.store import children
-from engagements.store.connection import Connection
 from workers.engine.lane import Lane
 
 logger = logging.getLogger("workers.engine")
@@ -33,7 +32,7 @@ class Parents:
         self._ids.extend(ids)
         self._has_ids.set()
 
-    async def wake_forever(self, lane: Lane, publish: Lane) -> None:
+    async def wake_forever(self, lane: Lane) -> None:
         while True:
             await self._has_ids.wait()
             ids, self._ids = self._ids[:IDS], self._ids[IDS:]
@@ -46,9 +45,9 @@ class Parents:
                 await asyncio.sleep(0.2)
                 self.settled(ids)
                 continue
-            await self._wake(lane, publish, users)
+            await self._wake(lane, users)
 
-    async def _wake(self, lane: Lane, publish: Lane, users: Sequence[str]) -> None:
+    async def _wake(self, lane: Lane, users: Sequence[str]) -> None:
         while users:
             try:
                 woken = await lane.run(children.wake, users)
@@ -57,17 +56,7 @@ class Parents:
                 await asyncio.sleep(0.2)
                 continue
             self._want(woken.wake.pop(self.worker, []))
-            await announce(publish, woken.wake)
+            wakeups.wake(woken.wake)
             users = woken.busy
             if users:
                 await asyncio.sleep(BUSY_SECONDS)
-
-
-async def announce(publish: Lane, users: Mapping[str | None, Sequence[str]]) -> None:
-    """Publish wake-ups without holding up the loop: a broken broker takes its time-outs."""
-    if users:
-        await publish.run(_announce, users)
-
-
-def _announce(_: Connection, users: Mapping[str | None, Sequence[str]]) -> None:
-    wakeups.wake(users)
