@@ -302,7 +302,7 @@ class _Insertion:
     def _settle_depths(
         self, rows: dict[int, Stored], stored: dict[int, Stored], pipelines: dict[str, Enlisted]
     ) -> None:
-        """The pipelines were counted up before it was known which rows are new; and look sooner where these ask for it."""
+        """The pipelines were counted up before it was known which rows are new; look sooner where those ask for it."""
         excess: dict[str, int] = {}
         due: dict[str, datetime] = {}
         for place, row in rows.items():
