@@ -31,17 +31,26 @@ def choose_identity(cluster: Path, program: Path) -> str:
 
 
 def hand_over(path: Path, identity: str) -> None:
-    """Make path, and all in it, belong to the identity's user, where that is another one than ours."""
+    """Make path, and all in it, belong to the identity's user, where that is another one than ours.
+
+    Raises PermissionError that says what to do where even root may not do that.
+    """
     if not identity.startswith("user:"):
         return
     uid, gid = map(int, identity.split(":")[1:])
     if path.stat().st_uid == uid:
         return
-    for directory, directories, files in os.walk(path):
-        for name in (*directories, *files):
-            os.chown(Path(directory) / name, uid, gid, follow_symlinks=False)
-    # Last, because its owner tells the next start that everything below was handed over.
-    os.chown(path, uid, gid)
+    try:
+        for directory, directories, files in os.walk(path):
+            for name in (*directories, *files):
+                os.chown(Path(directory) / name, uid, gid, follow_symlinks=False)
+        # Last, because its owner tells the next start that everything below was handed over.
+        os.chown(path, uid, gid)
+    except PermissionError as error:
+        raise PermissionError(
+            "PostgreSQL refuses to run as root, and root may not change to another user here:"
+            " run as an ordinary user, or set DATABASE_URL."
+        ) from error
 
 
 def _works(identity: str, program: Path) -> bool:
