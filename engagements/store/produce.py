@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 from engagements import conf
@@ -18,6 +17,7 @@ from engagements.domain.errors import EngagementsError, IdReused, Invalid
 from engagements.domain.moves import Status
 from engagements.domain.ordering import FUTURE_TOLERANCE, above, held_until, is_late, order_time
 from engagements.domain.ring import Ring
+from engagements.store.arrays import blobs, flags, numbers, texts, times, uuids
 from engagements.store.connection import Connection, fetch, run
 from engagements.store.pipelines import Enlisted, enlist
 
@@ -328,22 +328,22 @@ def _judge(draft: Draft, digest: bytes) -> Duplicate | IdReused:
     return Duplicate(draft.id) if draft.digest == digest else IdReused(_REUSED)
 
 
-def _columns(rows: list[Stored]) -> list[list[Any]]:
+def _columns(rows: list[Stored]) -> list[str]:
     return [
-        [row.id for row in rows],
-        [row.draft.user_id for row in rows],
-        [row.draft.payload for row in rows],
-        [row.produced_at for row in rows],
-        [row.received_at for row in rows],
-        [row.expires_at for row in rows],
-        [row.order_time for row in rows],
-        [row.held_until for row in rows],
-        [row.status.value for row in rows],
-        [row.draft.causal_parent for row in rows],
-        [row.draft.unordered for row in rows],
-        [row.channel for row in rows],
-        [row.late for row in rows],
-        [row.last_error for row in rows],
-        [row.draft.timeout_seconds for row in rows],
-        [row.draft.digest for row in rows],
+        uuids([row.id for row in rows]),
+        texts([row.draft.user_id for row in rows]),
+        texts([row.draft.payload for row in rows]),
+        times([row.produced_at for row in rows]),
+        times([row.received_at for row in rows]),
+        times([row.expires_at for row in rows]),
+        times([row.order_time for row in rows]),
+        times([row.held_until for row in rows]),
+        texts([row.status.value for row in rows]),
+        uuids([row.draft.causal_parent for row in rows]),
+        flags([row.draft.unordered for row in rows]),
+        texts([row.channel for row in rows]),
+        flags([row.late for row in rows]),
+        texts([row.last_error for row in rows]),
+        numbers([row.draft.timeout_seconds for row in rows]),
+        blobs([row.draft.digest for row in rows]),
     ]
