@@ -188,7 +188,7 @@ def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
 
 
 def wake_children(parents: Sequence[UUID]) -> None:
-    """Announce the users with a pending child of these settled engagements; a crash before is mended by the poll."""
+    """Announce the users with a pending child of these, which settled or came; a crash before is mended by the poll."""
     users = children.users_of(current(), parents)
     if users:
         wakeups.wake(children.wake(current(), users).wake)
@@ -201,7 +201,7 @@ def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Dupl
             _wake_on_commit(produced.wake)
             if produced.unordered:
                 transaction.on_commit(wakeups.wake_unordered, robust=True)
-            _wake_children_on_commit(produced.settled)
+            _wake_children_on_commit(produced.named)
             return produced
 
     return _retry_deadlock(once).outcomes

@@ -46,12 +46,14 @@ class Claim:
 
     grants: heads marked in service. asleep: user → seconds until something can happen. busy: locked by somebody or
     leased for a moment yet, try again soon. expired: engagements settled on the way, whose children can be woken.
+    raised: engagements that sort later now; so do their children, which have to be looked at again.
     """
 
     grants: list[Grant] = field(default_factory=list)
     asleep: dict[str, float] = field(default_factory=dict)
     busy: list[str] = field(default_factory=list)
     expired: list[UUID] = field(default_factory=list)
+    raised: list[UUID] = field(default_factory=list)
 
 
 # IS NOT DISTINCT FROM keeps the planner on the primary key: an equality would tempt it to the worker's whole index.
@@ -185,6 +187,7 @@ class _Choice:
             del self.open[user]
         if raised:
             run(self.conn, _RAISE, [list(raised), list(raised.values())])
+            self.result.raised += raised
         if overdue:
             expired = expire_lines(self.conn, overdue)
             self.result.expired += expired.ids

@@ -44,13 +44,14 @@ class Produced:
     """What became of a list of drafts, and who has to be woken once it is committed.
 
     outcomes: one per draft, in order: the row, "duplicate" of an id, or the error that refused it.
-    wake: worker (None: none alive) → users whose pipeline slept. settled: ids that arrived too late to be delivered.
+    wake: worker (None: none alive) → users whose pipeline slept. named: new ids that the producer chose, so that a child may
+    have come before: it sorts after its parent now, and what stood behind it can move up.
     """
 
     outcomes: list["Stored | Duplicate | EngagementsError"]
     wake: dict[str | None, list[str]] = field(default_factory=dict)
     unordered: list[UUID] = field(default_factory=list)
-    settled: list[UUID] = field(default_factory=list)
+    named: list[UUID] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,8 @@ class _Insertion:
                 self.outcomes[place] = row
                 if row.draft.unordered:
                     result.unordered.append(row.id)
-                elif row.status.settled:
-                    result.settled.append(row.id)
+                if row.draft.id is not None:
+                    result.named.append(row.id)
             for place in rows.keys() - stored.keys():  # another transaction stored this id in between
                 self._answer_reused(place, rows[place].id)
             users = {row.draft.user_id for row in stored.values() if not row.draft.unordered}

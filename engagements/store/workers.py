@@ -51,15 +51,17 @@ WHERE worker = %s AND due_at <= clock_timestamp() AND paused_at IS NULL
 ORDER BY due_at LIMIT %s
 """
 
-# A child whose parent settled while the waking was lost to a crash; its pipeline sleeps until its own deadline.
+# A child whose parent settled, or came and sorts later, while the waking was lost to a crash; its pipeline sleeps until
+# its own deadline.
 _FORGOTTEN = """
 SELECT p.user_id FROM engagements_pipeline p
 CROSS JOIN LATERAL (
-    SELECT e.causal_parent FROM engagements_engagement e
+    SELECT e.causal_parent, e.order_time FROM engagements_engagement e
     WHERE e.user_id = p.user_id AND e.status = 'pending' AND NOT e.unordered
     ORDER BY e.order_time, e.arrival LIMIT 1
 ) head
-JOIN engagements_engagement parent ON parent.id = head.causal_parent AND parent.status <> 'pending'
+JOIN engagements_engagement parent ON parent.id = head.causal_parent
+    AND (parent.status <> 'pending' OR parent.order_time >= head.order_time)
 WHERE p.worker = %s AND p.due_at > clock_timestamp() + interval '1 second' AND p.paused_at IS NULL
     AND p.in_service IS NULL
 LIMIT %s

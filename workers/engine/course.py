@@ -60,7 +60,7 @@ class Course:
         limit: int,
         settled: Callable[[Sequence[UUID]], None],
     ) -> None:
-        """settled: is told the ids that were settled, whose children can be woken."""
+        """settled: is told the ids that were settled or raised, whose children have to be looked at."""
         self.worker = worker
         self.limit = limit
         self.flights: dict[str, Flight] = {}
@@ -159,8 +159,8 @@ class Course:
         for user in users:
             if user not in granted and user in self.flights:
                 self._land(user)
-        if claim.expired:
-            self._settled(claim.expired)
+        if claim.expired or claim.raised:
+            self._settled([*claim.expired, *claim.raised])
 
     def _land(self, user: str, *, asleep: float | None = None, busy: bool = False, want: bool = False) -> None:
         """The flight ends; what was announced meanwhile is looked at."""
