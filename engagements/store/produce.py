@@ -44,8 +44,8 @@ class Produced:
     """What became of a list of drafts, and who has to be woken once it is committed.
 
     outcomes: one per draft, in order: the row, "duplicate" of an id, or the error that refused it.
-    wake: worker (None: none alive) → users whose pipeline slept. named: new ids that the producer chose, so that a child may
-    have come before: it sorts after its parent now, and what stood behind it can move up.
+    wake: worker (None: none alive) → users whose pipeline slept. named: new ids that the producer chose, so that a
+    child may have come before: it sorts after its parent now, and what stood behind it can move up.
     """
 
     outcomes: list["Stored | Duplicate | EngagementsError"]
