@@ -1,0 +1,52 @@
+"""What the page of one engagement shows: a bounded number of rows in a fixed number of queries."""
+
+from typing import Any
+
+from engagements.admin import addresses, display
+from engagements.admin.engagement_list import show_in_service
+from engagements.admin.heads import look_at
+from engagements.models import Attempt, Engagement, Pipeline
+
+ATTEMPTS = 50
+"""Attempts shown, the last ones: one that retries for an hour has some hundreds."""
+
+CHILDREN = 50
+"""Causal children shown, in order of arrival."""
+
+
+def facts_of(engagement: Engagement) -> dict[str, Any]:
+    """The context of the template."""
+    show_in_service([engagement])
+    in_line = engagement.status == Engagement.Status.PENDING and not engagement.unordered
+    pipeline = Pipeline.objects.filter(user_id=engagement.user_id).first() if in_line else None
+    seen = look_at([pipeline]).get(pipeline.user_id) if pipeline else None
+    attempts = list(Attempt.objects.filter(engagement_id=engagement.id).order_by("-id")[: ATTEMPTS + 1])
+    children = list(
+        Engagement.objects.filter(causal_parent=engagement.id)
+        .only("id", "user_id", "status", "received_at", "settled_at", "arrival")
+        .order_by("arrival")[: CHILDREN + 1]
+    )
+    parent = (
+        Engagement.objects.filter(id=engagement.causal_parent).only("id", "user_id", "status").first()
+        if engagement.causal_parent
+        else None
+    )
+    return {
+        "engagement": engagement,
+        "payload": display.payload(engagement.payload),
+        "attempts": attempts[:ATTEMPTS][::-1],
+        "earlier_attempts": len(attempts) > ATTEMPTS,
+        "children": children[:CHILDREN],
+        "more_children": len(children) > CHILDREN,
+        "parent": parent,
+        "in_line": in_line,
+        "is_head": seen is not None and seen.head == engagement.id,
+        "waiting": seen.waiting if seen else "",
+        "took": engagement.settled_at and engagement.settled_at - engagement.received_at,
+        "replayable": engagement.status in (Engagement.Status.FAILED, Engagement.Status.EXPIRED),
+        "pipeline_address": addresses.pipeline(engagement.user_id),
+        "replay_address": addresses.engagement(engagement.id, "replay"),
+        "child_address": addresses.add_engagement(
+            causal_parent=str(engagement.id), user_id=engagement.user_id, channel=engagement.channel_id
+        ),
+    }

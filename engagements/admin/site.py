@@ -1,0 +1,21 @@
+"""The name of the product on the admin, where the project has not given one of its own, and the index page."""
+
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+
+PRODUCT = "Ordered delivery"
+
+
+def name_site(site: AdminSite) -> None:
+    """Leave alone what the project that embeds this app has set."""
+    if site.site_header == AdminSite.site_header:
+        site.site_header = PRODUCT
+    if site.site_title == AdminSite.site_title:
+        site.site_title = PRODUCT
+    if site.index_title == AdminSite.index_title:
+        site.index_title = "Operations"
+    if site.index_template is None:
+        site.index_template = "engagements/admin/index.html"
+
+
+name_site(admin.site)
