@@ -32,6 +32,10 @@ T = TypeVar("T")
 DEADLOCK = "40P01"
 DEADLOCK_TRIES = 5
 
+BUSY_TRIES = 20
+BUSY_SECONDS = 0.02
+"""How often, and how far apart, a child's locked pipeline is tried: batches of an engine hold theirs for less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -188,10 +192,19 @@ def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
 
 
 def wake_children(parents: Sequence[UUID]) -> None:
-    """Announce the users with a pending child of these, which settled or came; a crash before is mended by the poll."""
+    """Announce the users with a pending child of these, which settled or came.
+
+    A pipeline that somebody has locked is tried again for a moment; the poll mends what a crash or longer lock leaves.
+    """
     users = children.users_of(current(), parents)
-    if users:
-        wakeups.wake(children.wake(current(), users).wake)
+    for _ in range(BUSY_TRIES):
+        if not users:
+            break
+        woken = children.wake(current(), users)
+        wakeups.wake(woken.wake)
+        users = woken.busy
+        if users:
+            time.sleep(BUSY_SECONDS)
 
 
 def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Duplicate | EngagementsError]:

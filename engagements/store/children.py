@@ -23,9 +23,11 @@ ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
 
 _WAKE = "UPDATE engagements_pipeline SET due_at = LEAST(due_at, clock_timestamp()) WHERE user_id = ANY(%s)"
 
-_STILL = """
+# Whoever has it locked may have looked at the parent before it settled, and be about to let the child sleep: what the
+# row says about its next look is no reason to leave it out.
+_SKIPPED = """
 SELECT user_id FROM engagements_pipeline
-WHERE user_id = ANY(%s) AND in_service IS NULL AND due_at > clock_timestamp()
+WHERE user_id = ANY(%s) AND in_service IS NULL AND due_at IS NOT NULL
 """
 
 
@@ -54,5 +56,5 @@ def wake(conn: Connection, users: Sequence[str]) -> Woken:
         woken.wake.setdefault(worker, []).append(user)
     rest = set(users) - {user for user, _ in rows}
     if rest:
-        woken.busy = [user for (user,) in fetch(conn, _STILL, [list(rest)])]
+        woken.busy = [user for (user,) in fetch(conn, _SKIPPED, [list(rest)])]
     return woken

@@ -17,6 +17,13 @@ IDS = 5000
 """Settled engagements per look; nearly all have no children, and an index without entries answers at once."""
 
 BUSY_SECONDS = 0.02
+"""Until a pipeline that somebody had locked is tried again."""
+
+BUSY_LONGEST_SECONDS = 0.5
+"""A caller's open transaction may hold it for long; the pause doubles up to this."""
+
+DATABASE_PAUSE_SECONDS = 0.2
+"""After a lost connection, until the next try."""
 
 
 class Parents:
@@ -26,37 +33,50 @@ class Parents:
         self.worker = worker
         self._want = want
         self._ids: list[UUID] = []
-        self._has_ids = asyncio.Event()
+        self._users: dict[str, None] = {}
+        self._pauses: dict[str, float] = {}
+        self._has_work = asyncio.Event()
 
     def settled(self, ids: Sequence[UUID]) -> None:
+        """The children of these can be looked at."""
         self._ids.extend(ids)
-        self._has_ids.set()
+        self._has_work.set()
 
     async def wake_forever(self, lane: Lane) -> None:
         while True:
-            await self._has_ids.wait()
-            ids, self._ids = self._ids[:IDS], self._ids[IDS:]
-            if not self._ids:
-                self._has_ids.clear()
+            await self._has_work.wait()
+            self._has_work.clear()
             try:
-                users = await lane.run(children.users_of, ids)
-            except psycopg.OperationalError as error:
-                logger.warning("children not looked up, trying again: %s", error)
-                await asyncio.sleep(0.2)
-                self.settled(ids)
-                continue
-            await self._wake(lane, users)
-
-    async def _wake(self, lane: Lane, users: Sequence[str]) -> None:
-        while users:
-            try:
-                woken = await lane.run(children.wake, users)
+                while self._ids:
+                    ids = self._ids[:IDS]
+                    self._users.update(dict.fromkeys(await lane.run(children.users_of, ids)))
+                    del self._ids[: len(ids)]
+                if self._users:
+                    users, self._users = self._users, {}
+                    await self._wake(lane, users)
             except psycopg.OperationalError as error:
                 logger.warning("children not woken, trying again: %s", error)
-                await asyncio.sleep(0.2)
-                continue
-            self._want(woken.wake.pop(self.worker, []))
-            wakeups.wake(woken.wake)
-            users = woken.busy
-            if users:
-                await asyncio.sleep(BUSY_SECONDS)
+                await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+                self._has_work.set()
+
+    async def _wake(self, lane: Lane, users: dict[str, None]) -> None:
+        try:
+            woken = await lane.run(children.wake, list(users))
+        except psycopg.OperationalError:
+            self._users.update(users)
+            raise
+        self._want(woken.wake.pop(self.worker, []))
+        wakeups.wake(woken.wake)
+        # Those that are locked are tried again by themselves: nobody else's children wait for them.
+        busy: dict[float, list[str]] = {}
+        for user in users:
+            pause = self._pauses.pop(user, BUSY_SECONDS)
+            if user in woken.busy:
+                self._pauses[user] = min(pause * 2, BUSY_LONGEST_SECONDS)
+                busy.setdefault(pause, []).append(user)
+        for pause, again in busy.items():
+            asyncio.get_running_loop().call_later(pause, self._try_again, again)
+
+    def _try_again(self, users: Sequence[str]) -> None:
+        self._users.update(dict.fromkeys(users))
+        self._has_work.set()
