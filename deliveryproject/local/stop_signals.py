@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as wishes to stop, and a wait that ends when one comes or a child ends."""
+"""Wishes to stop: SIGINT, SIGTERM, SIGHUP or a closed terminal; and a wait that ends when one comes."""
 
 import contextlib
 import math
@@ -8,8 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from types import FrameType
-
-STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequested(Exception):
@@ -28,12 +26,23 @@ class StopSignals:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
+        self._poll = select.poll()
+        self._poll.register(self._reader, select.POLLIN)
+        # Closing a terminal sends SIGHUP to the first process in it only. Where that is `make` and not a shell,
+        # it waits for us and passes nothing on, so we look ourselves.
+        self._terminal = next((number for number in range(3) if os.isatty(number)), None)
+        if self._terminal is not None:
+            self._poll.register(self._terminal, 0)
 
     @contextlib.contextmanager
     def received(self) -> Iterator[None]:
         """Take these signals over while inside; main thread only."""
-        before = {number: signal.signal(number, self._count) for number in STOP}
-        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._only_wake)
+        stop = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else it was started by nohup
+            stop.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._signalled) for number in stop}
+        # A child that ended is a reason to look, too.
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         try:
             yield
@@ -44,9 +53,13 @@ class StopSignals:
 
     def wait(self, seconds: float) -> None:
         """Wait this long, or until a signal comes."""
-        select.select([self._reader], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._reader, 4096)
+        for descriptor, event in self._poll.poll(seconds * 1000):
+            if descriptor == self._reader:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._reader, 4096)
+            elif event & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+                self._poll.unregister(descriptor)
+                self._wish()
 
     def pause(self, seconds: float) -> None:
         """Wait, and raise StopRequested when a stop is wished for."""
@@ -54,11 +67,11 @@ class StopSignals:
         if self.count:
             raise StopRequested
 
-    def _count(self, _number: int, _frame: FrameType | None) -> None:
+    def _signalled(self, _number: int, _frame: FrameType | None) -> None:
+        self._wish()
+
+    def _wish(self) -> None:
         now = time.monotonic()
         if now - self._last > 1:
             self.count += 1
         self._last = now
-
-    def _only_wake(self, _number: int, _frame: FrameType | None) -> None:
-        pass
