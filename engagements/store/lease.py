@@ -274,10 +274,13 @@ def renew(conn: Connection, held: dict[str, int]) -> list[str]:
     return [user for (user,) in fetch(conn, _REVOKED, [params["users"], params["tokens"]])]
 
 
+# Also a revoked lease that stands as a barrier (nothing is in service under it): its holder has noticed. A greater
+# token with something in service is a lease of its own, of another process under this name.
 _LOCK_OWN = """
 SELECT l.user_id FROM engagements_pipeline l
 JOIN unnest(%(users)s::text[], %(tokens)s::bigint[]) AS n(user_id, token) ON l.user_id = n.user_id
-WHERE l.lease_worker = %(worker)s AND l.lease_token >= n.token
+WHERE l.lease_worker = %(worker)s
+    AND (l.lease_token = n.token OR (l.lease_token > n.token AND l.in_service IS NULL))
 ORDER BY l.user_id FOR NO KEY UPDATE OF l SKIP LOCKED
 """
 

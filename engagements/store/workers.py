@@ -3,6 +3,7 @@
 A crash between any two statements leaves a pipeline pinned to a dead worker, which every live worker's poll moves.
 """
 
+import time
 from collections.abc import Sequence
 
 from engagements import conf
@@ -12,10 +13,12 @@ from engagements.store.connection import Connection, fetch, run
 MOVE_LIMIT = 1000
 """Pipelines per statement when a worker's users move: some tens of milliseconds of row locks."""
 
+REVOKE_SECONDS = 1.0
+"""How long a start waits for pipelines that the old incarnation's batches have locked: they take some milliseconds."""
+
 _ALIVE = f"""
 SELECT name FROM engagements_worker
 WHERE stopped_at IS NULL AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds'
-ORDER BY name
 """
 
 _START = """
@@ -26,14 +29,20 @@ ON CONFLICT (name) DO UPDATE SET incarnation = w.incarnation + 1, started_at = c
 RETURNING incarnation
 """
 
+# No index knows the holder of a lease, since that changes with every claim: one walk through the table at a start.
+_LEASED = "SELECT user_id FROM engagements_pipeline WHERE lease_worker = %s"
+
 _REVOKE = """
 UPDATE engagements_pipeline p SET lease_token = p.lease_token + 1, lease_worker = NULL, lease_until = NULL
-WHERE p.user_id IN (
+FROM (
     SELECT user_id FROM engagements_pipeline
-    WHERE worker = %(worker)s AND due_at IS NOT NULL AND paused_at IS NULL AND lease_worker = %(worker)s
-    ORDER BY user_id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
-)
+    WHERE user_id = ANY(%(users)s) AND lease_worker = %(worker)s
+    ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
+) old
+WHERE p.user_id = old.user_id
 """
+
+_STILL_LEASED = "SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND lease_worker = %s"
 
 _BEAT = """
 UPDATE engagements_worker SET heartbeat_at = clock_timestamp()
@@ -79,12 +88,12 @@ WITH RECURSIVE pinned AS (
 SELECT worker FROM pinned WHERE worker IS NOT NULL
 """
 
-_ORPHANS = """
+# Whether the worker is alive is asked again here: it may have started since the caller looked. No lock is waited for, so
+# that the order of the locks does not matter; a pipeline that somebody holds is left for the next round.
+_ORPHANS = f"""
 SELECT user_id FROM engagements_pipeline
-WHERE user_id = ANY(ARRAY(
-    SELECT user_id FROM engagements_pipeline WHERE {whose} AND due_at IS NOT NULL AND paused_at IS NULL LIMIT %(limit)s
-)) AND {whose}
-ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
+WHERE {{whose}} AND due_at IS NOT NULL AND paused_at IS NULL AND %(dead)s NOT IN ({_ALIVE})
+LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """
 
 _MOVE = """
@@ -97,14 +106,25 @@ WHERE p.user_id = n.user_id
 
 
 def alive(conn: Connection) -> list[str]:
-    return [name for (name,) in fetch(conn, _ALIVE)]
+    return [name for (name,) in fetch(conn, f"{_ALIVE} ORDER BY name")]
 
 
 def start(conn: Connection, worker: str) -> int:
-    """Begin a new incarnation under this name and revoke the leases of the old one; its number."""
+    """Begin a new incarnation under this name and revoke the leases of the old one; its number.
+
+    A pipeline that somebody has locked is tried again for REVOKE_SECONDS; after that its lease runs out by itself.
+    """
     [(incarnation,)] = fetch(conn, _START, [worker])
-    while run(conn, _REVOKE, {"worker": worker, "limit": MOVE_LIMIT}) == MOVE_LIMIT:
-        pass
+    users = [user for (user,) in fetch(conn, _LEASED, [worker])]
+    until = time.monotonic() + REVOKE_SECONDS
+    while users:
+        for start in range(0, len(users), MOVE_LIMIT):
+            run(conn, _REVOKE, {"users": users[start : start + MOVE_LIMIT], "worker": worker})
+        users = [user for (user,) in fetch(conn, _STILL_LEASED, [users, worker])]
+        if users:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)
     return int(incarnation)
 
 
@@ -140,9 +160,10 @@ def move_orphans(conn: Connection, live: Sequence[str]) -> dict[str, list[str]]:
     dead = [worker for (worker,) in fetch(conn, _PINNED) if worker not in live]
     for worker_gone in [None, *dead]:
         whose = "worker IS NULL" if worker_gone is None else "worker = %(dead)s"
+        params = {"dead": worker_gone or "", "limit": MOVE_LIMIT}
         while True:
             with conn.transaction():
-                rows = fetch(conn, _ORPHANS.format(whose=whose), {"dead": worker_gone, "limit": MOVE_LIMIT})
+                rows = fetch(conn, _ORPHANS.format(whose=whose), params)
                 users = [user for (user,) in rows]
                 if not users:
                     break
