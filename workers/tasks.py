@@ -32,11 +32,15 @@ def wake_unordered() -> None:
 @shared_task(name="workers.sweep")
 def sweep() -> None:
     """Settle what is overdue, and wake who moves up or waited for it."""
-    expired = expire.sweep(current())
-    services.wake_children(expired.ids)
-    running = engine()
-    if running is not None:
-        running.submit(expired.users)
+    running, after = engine(), None
+    while True:
+        expired = expire.sweep(current(), after=after)
+        services.wake_children(expired.ids)
+        if running is not None:
+            running.submit(expired.users)
+        after = expired.after
+        if after is None:
+            return
 
 
 @shared_task(name="workers.delete_old")

@@ -6,6 +6,7 @@ pipelines ascending, skipping those that somebody works on, then engagements.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 from engagements.store.connection import Connection, fetch
@@ -19,19 +20,26 @@ SWEEP_LIMIT = 2000
 
 @dataclass(slots=True)
 class Expired:
-    """What a sweep settled. users: those with more in line, who can move up. more: whether it stopped at its limit."""
+    """What a sweep settled. users: those with more in line, who can move up. after: where it stopped at its limit."""
 
     ids: list[UUID] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
-    more: bool = False
+    after: "Place | None" = None
+
+
+Place = tuple[datetime, UUID]
+"""A deadline and an id: how far a sweep has come."""
 
 
 _OVERDUE = """
-SELECT e.user_id, e.id, e.unordered FROM engagements_engagement e
+SELECT e.user_id, e.id, e.unordered, e.expires_at FROM engagements_engagement e
 LEFT JOIN engagements_pipeline p ON p.user_id = e.user_id AND NOT e.unordered
 WHERE e.status = 'pending' AND e.expires_at <= clock_timestamp() AND p.paused_at IS NULL
-ORDER BY e.expires_at LIMIT %s
+    AND (e.expires_at, e.id) > (%s, %s)
+ORDER BY e.expires_at, e.id LIMIT %s
 """
+
+_FRONT: Place = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
 _LOCK = """
 SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND paused_at IS NULL
@@ -91,20 +99,25 @@ WHERE line.expires_at <= clock_timestamp()
 """
 
 
-def sweep(conn: Connection, *, limit: int = SWEEP_LIMIT) -> Expired:
-    """Settle what is overdue, one transaction; pipelines that are locked or paused are left for the next sweep."""
-    overdue = fetch(conn, _OVERDUE, [limit])
+def sweep(conn: Connection, *, after: Place | None = None, limit: int = SWEEP_LIMIT) -> Expired:
+    """Settle up to `limit` that are overdue, in one transaction; a pipeline that is locked or paused is left as it is.
+
+    To be called again with the answer's `after` until that is None: so what is left keeps nobody else waiting.
+    """
+    overdue = fetch(conn, _OVERDUE, [*(after or _FRONT), limit])
     if not overdue:
         return Expired()
-    users = sorted({user for user, _, unordered in overdue if not unordered})
+    users = sorted({user for user, _, unordered, _ in overdue if not unordered})
     with conn.transaction():
         locked = [user for (user,) in fetch(conn, _LOCK, [users])] if users else []
-        expired = expire_locked(conn, locked, [id for _, id, unordered in overdue if not unordered])
-        free = [id for _, id, unordered in overdue if unordered]
+        expired = expire_locked(conn, locked, [id for _, id, unordered, _ in overdue if not unordered])
+        free = [id for _, id, unordered, _ in overdue if unordered]
         if free:
             gone = fetch(conn, _EXPIRE_UNORDERED, {"ids": free, "grace": GRACE_SECONDS})
             expired.ids += [id for (id,) in gone]
-    expired.more = len(overdue) == limit and bool(expired.ids)
+    if len(overdue) == limit:
+        _, id, _, expires_at = overdue[-1]
+        expired.after = (expires_at, id)
     return expired
 
 
