@@ -173,6 +173,20 @@ def test_a_stop_leaves_no_process_and_no_note(directory: Path, number: signal.Si
     assert "run `make up`, or set DATABASE_URL" in refused.stderr
 
 
+def test_closing_its_terminal_stops_it(directory: Path) -> None:
+    """Though no signal comes: where `make` is the first process in the terminal, it keeps the hang-up to itself."""
+    screen, terminal = os.openpty()
+    up = Up(directory, {"WORKERS": "1"}, stdin=terminal)
+    os.close(terminal)
+    try:
+        up.wait_until_ready()
+        os.close(screen)
+        assert up.process.wait(30) == 0
+        assert processes_of(directory) == {}
+    finally:
+        up.stop()
+
+
 def test_a_stop_during_the_start_leaves_no_process(directory: Path) -> None:
     up = Up(directory)
     try:

@@ -48,6 +48,7 @@ class Up:
         *,
         port: int | None = None,
         before: tuple[str, ...] = (),
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
@@ -63,7 +64,7 @@ class Up:
                 [*before, sys.executable, "manage.py", "up"],
                 cwd=CHECKOUT,
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
