@@ -60,6 +60,7 @@ if LATE_POLICY not in ("deliver", "expire"):
     raise ImproperlyConfigured(f"LATE_POLICY must be deliver or expire, not {LATE_POLICY!r}.")
 
 CHANNEL_KINDS = {
+    "demo": "workers.channels.demo.DemoChannel",
     "log": "workers.channels.log.LogChannel",
     "null": "workers.channels.null.NullChannel",
     "webhook": "workers.channels.webhook.WebhookChannel",

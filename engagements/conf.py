@@ -15,6 +15,7 @@ DEFAULTS: dict[str, Any] = {
     "WEBHOOK_ALLOW_PRIVATE": False,
     "WEBHOOK_ATTEMPT_SECONDS": 15.0,
     "CHANNEL_KINDS": {
+        "demo": "workers.channels.demo.DemoChannel",
         "log": "workers.channels.log.LogChannel",
         "null": "workers.channels.null.NullChannel",
         "webhook": "workers.channels.webhook.WebhookChannel",

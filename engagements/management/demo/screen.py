@@ -1,0 +1,101 @@
+"""How the demo looks: 80 columns, readable without colour, in a pipe and in plain ASCII."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from rich.console import Console
+from rich.text import Text
+
+WIDTH = 80
+
+INDENT = "   "
+
+MARKS = {
+    "posted": (">", "→", "dim"),
+    "delivered": ("+", "✓", "green"),
+    "refused": ("~", "↻", "yellow"),
+    "cut off": ("x", "✗", "yellow"),
+    "expired": ("x", "✗", "red"),
+    "failed": ("x", "✗", "red"),
+    "purged": ("x", "✗", "red"),
+}
+"""Word → its mark in ASCII, its mark, its colour. The word alone says everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that happened. seconds: since the scene began, by PostgreSQL's clock."""
+
+    seconds: float
+    what: str
+    user: str
+    text: str
+    note: str = ""
+
+
+class Screen:
+    """Prints the demo to one stream."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.console = Console(
+            file=file, width=min(WIDTH, Console(file=file).width), highlight=False, markup=False, emoji=False
+        )
+        self._pretty = self.console.encoding.startswith("utf")
+        self.scenes = 0
+
+    def heading(self, text: str) -> None:
+        self.console.print(Text(text, style="bold"))
+
+    def scene(self, title: str, story: str) -> None:
+        self.scenes += 1
+        self.console.print()
+        self.console.print(Text.assemble((f"{self.scenes}  ", "bold cyan"), (title, "bold")))
+        self.say(story)
+        self.console.print()
+
+    def say(self, text: str, *, style: str = "") -> None:
+        for line in textwrap.wrap(text, self.console.width - len(INDENT)):
+            self.console.print(Text(INDENT + line, style=style))
+
+    def aside(self, text: str) -> None:
+        """Between rows."""
+        self.console.print(Text(" " * 10 + text, style="dim"))
+
+    def moral(self, text: str) -> None:
+        """What a scene has shown, below its rows."""
+        self.console.print()
+        self.say(text, style="italic")
+
+    def row(self, row: Row) -> None:
+        plain, mark, style = MARKS[row.what]
+        line = Text()
+        line.append(f"{row.seconds:8.3f}  ", style="dim")
+        line.append(f"{mark if self._pretty else plain} {row.what:<9}  ", style=style)
+        line.append(f"{row.user:<5} ", style="dim" if row.what == "posted" else "bold")
+        line.append(f"{row.text:<22} ", style="dim" if row.what == "posted" else "")
+        line.append(row.note, style="dim")
+        line.rstrip()
+        self.console.print(line, no_wrap=True, overflow="ellipsis" if self._pretty else "crop")
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """The first column to the left, the others to the right."""
+        widths = [max(len(line[column]) for line in [header, *rows]) for column in range(len(header))]
+        for number, line in enumerate([header, *rows]):
+            first, *others = zip(line, widths, strict=True)
+            cells = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+            self.console.print(Text(INDENT + "  ".join(cells), style="" if number else "dim"))
+
+    def blank(self) -> None:
+        self.console.print()
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show on a terminal that something is being waited for; print nothing elsewhere."""
+        if self.console.is_terminal and self._pretty:
+            with self.console.status(Text(text, style="dim")):
+                yield
+        else:
+            yield
