@@ -152,15 +152,11 @@ def test_admin_password_sets_the_password_at_every_start(directory: Path) -> Non
     for password in ("first of them", "second of them"):
         with running(directory, WORKERS="1", ADMIN_PASSWORD=password) as up:
             login = f"print(authenticate(username='admin', password='{password}'))"
-            shown = up.manage(
-                "shell", "--no-imports", "-c", f"from django.contrib.auth import authenticate; {login}"
-            )
+            shown = up.manage("shell", "--no-imports", "-c", f"from django.contrib.auth import authenticate; {login}")
             assert shown.stdout.strip() == "admin"
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_stop_leaves_no_process_and_no_note(directory: Path, number: signal.Signals) -> None:
     with running(directory, WORKERS="1") as up:
         assert len(processes_of(directory)) > 4

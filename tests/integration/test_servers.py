@@ -10,9 +10,7 @@ from tests.support.brokers import Broker
 @pytest.mark.django_db
 def test_django_uses_a_postgresql_that_commits_durably() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT current_setting('synchronous_commit'), current_setting('server_version_num')::int"
-        )
+        cursor.execute("SELECT current_setting('synchronous_commit'), current_setting('server_version_num')::int")
         commit, version = cursor.fetchone()
     assert commit == "on"
     assert version >= 150000

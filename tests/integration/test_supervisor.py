@@ -16,9 +16,7 @@ from tests.support.up import until
 
 WAITS = "import signal; print('up', flush=True); signal.pause()"
 FAILS = "import sys; sys.exit(3)"
-STUBBORN = (
-    "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()"
-)
+STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()"
 
 
 class Watch:
@@ -98,10 +96,7 @@ def test_a_part_that_cannot_become_ready_says_why(watch: Watch) -> None:
 
 
 def test_what_was_started_last_stops_first(watch: Watch) -> None:
-    says_when = (
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print(time.monotonic_ns())))\n"
-        + WAITS
-    )
+    says_when = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print(time.monotonic_ns())))\n" + WAITS
     first, last = watch.part("first", says_when), watch.part("last", says_when)
     watch.start(first)
     watch.start(last)

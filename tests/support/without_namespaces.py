@@ -26,9 +26,7 @@ def main(argv: list[str]) -> None:
     instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
     program = struct.pack("HP", len(rules), ctypes.addressof(instructions))
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
-        PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program
-    ):
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program):
         sys.exit(f"seccomp: {os.strerror(ctypes.get_errno())}")
     os.execvp(argv[0], argv)  # noqa: S606 - becoming that program is what this one is for
 
