@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 from django.db import OperationalError, connection, transaction
 
 from engagements import liveness, wakeups
@@ -227,8 +228,9 @@ def _retry_deadlock(work: Callable[[], T]) -> T:
     for attempt in range(1, DEADLOCK_TRIES + 1):
         try:
             return work()
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK or attempt == DEADLOCK_TRIES:
+        except (OperationalError, psycopg.OperationalError) as error:  # by Django's statements, or by the store's
+            cause = error if isinstance(error, psycopg.Error) else error.__cause__
+            if getattr(cause, "sqlstate", None) != DEADLOCK or attempt == DEADLOCK_TRIES:
                 raise
             time.sleep(0.01 * attempt)
     raise AssertionError("unreachable")
