@@ -52,17 +52,18 @@ class Settled:
     ids: list[UUID] = field(default_factory=list)
 
 
+# A lease that was given up keeps its token until the next claim: it must be held to be worth anything.
 _LOCK = """
 SELECT p.user_id FROM engagements_pipeline p
 JOIN unnest(%s::text[], %s::bigint[], %s::uuid[]) AS n(user_id, token, id) ON p.user_id = n.user_id
-WHERE p.lease_token = n.token AND p.in_service = n.id
+WHERE p.lease_token = n.token AND p.in_service = n.id AND p.lease_worker IS NOT NULL
 ORDER BY p.user_id FOR NO KEY UPDATE OF p SKIP LOCKED
 """
 
 _STILL_MINE = """
 SELECT p.user_id FROM engagements_pipeline p
 JOIN unnest(%s::text[], %s::bigint[], %s::uuid[]) AS n(user_id, token, id) ON p.user_id = n.user_id
-WHERE p.lease_token = n.token AND p.in_service = n.id
+WHERE p.lease_token = n.token AND p.in_service = n.id AND p.lease_worker IS NOT NULL
 """
 
 _LOG_COLUMNS = """
