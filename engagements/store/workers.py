@@ -88,7 +88,7 @@ WITH RECURSIVE pinned AS (
 SELECT worker FROM pinned WHERE worker IS NOT NULL
 """
 
-# Whether the worker is alive is asked again here: it may have started since the caller looked. No lock is waited for, so
+# Whether the worker is alive is asked here again: it may have started since the caller looked. No lock is awaited, so
 # that the order of the locks does not matter; a pipeline that somebody holds is left for the next round.
 _ORPHANS = f"""
 SELECT user_id FROM engagements_pipeline
