@@ -120,6 +120,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "engagements.api.user_paths.RouteByEncodedPath",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -188,10 +189,11 @@ X_FRAME_OPTIONS = "DENY"
 # --- API ---
 
 REST_FRAMEWORK: dict[str, object] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["engagements.api.authentication.KeyAuthentication"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["engagements.api.json_body.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["engagements.api.json_body.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "engagements.api.errors.exception_handler",
 }
 
 REST_KNOX: dict[str, object] = {
@@ -202,12 +204,15 @@ REST_KNOX: dict[str, object] = {
 
 SPECTACULAR_SETTINGS: dict[str, object] = {
     "TITLE": "Ordered delivery of engagements",
+    "DESCRIPTION": "Produce engagements, read where they are, and operate the pipelines that deliver them in order.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["engagements.api.schema.hooks.complete"],
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
 
 # --- Logging ---

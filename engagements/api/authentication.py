@@ -1,7 +1,7 @@
 """Who asks, and what their role allows.
 
-A key is looked up in one query and its owner's permissions are remembered for a second: at a hundred posts a second that
-saves four queries of each. A key that was revoked, or whose role changed, is known as such a second later.
+A key is looked up in one query and its owner's permissions are remembered for a second: at a hundred posts a second
+that saves four queries of each. A key that was revoked, or whose role changed, is known as such a second later.
 """
 
 import threading
@@ -17,7 +17,6 @@ from knox.settings import CONSTANTS
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 CACHE_SECONDS = 1.0
 CACHE_SIZE = 1000
@@ -68,9 +67,9 @@ def forget() -> None:
 
 
 class Needs(BasePermission):
-    """Asks for the permission that the view names for the method; a method without one is for any key (and then a 405)."""
+    """Asks for the permission that the view names for the method; one without is for any key, to be answered 405."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: object) -> bool:
         if not request.user.is_authenticated:
             return False
         needed = getattr(view, "needs", {}).get("GET" if request.method == "HEAD" else request.method)

@@ -1,4 +1,4 @@
-"""Every error of the API as an RFC 9457 problem document. The one table from a domain error to its HTTP status is here."""
+"""Every error of the API as an RFC 9457 problem document, and the one table from a domain error to its HTTP status."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import psycopg
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,6 +26,9 @@ STATUS_OF: dict[type[EngagementsError], int] = {
     Conflict: 409,
     IdReused: 409,
 }
+
+UNREACHABLE = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+"""The database is away or refuses for now. The store's own statements raise psycopg's errors as they are."""
 
 RETRY_SECONDS = 2
 """When to come back if the database is away: about as long as its restart takes."""
@@ -65,7 +69,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         document = problem(403, "This key's role does not allow it.")
     elif isinstance(error, RequestDataTooBig):
         document = problem(413, TooLarge.default_detail)
-    elif isinstance(error, OperationalError | InterfaceError):
+    elif isinstance(error, UNREACHABLE):
         logger.error("the API answers 503, the database cannot be used: %s", error)
         document = problem(503, "The database cannot be reached at the moment; nothing was changed. Try again.")
         headers["Retry-After"] = str(RETRY_SECONDS)
@@ -87,7 +91,7 @@ def problem_response(status: int, detail: str, errors: Iterable[FieldError] = ()
 
 
 def unknown_path(request: HttpRequest, rest: str = "") -> HttpResponse:
-    """Whatever under /api/ is no call; also keeps Django from redirecting to the path with a slash, which loses a POST."""
+    """Whatever under /api/ is no call. Keeps Django from redirecting to the path with a slash, which loses a POST."""
     hint = "" if request.path.endswith("/") else " Every path ends with a slash."
     return problem_response(404, f"There is no {request.path}; /api/docs/ lists the calls.{hint}")
 

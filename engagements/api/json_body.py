@@ -23,8 +23,8 @@ class StrictJSONParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read() if limit is None else stream.read(limit + 1)
-        if limit is not None and len(body) > limit:
+        body = stream.read(limit + 1)
+        if len(body) > limit:
             raise TooLarge
         return read_json(body)
 
@@ -43,9 +43,7 @@ def read_json(body: bytes) -> Any:
         except ValueError:  # an integer of more digits than Python converts
             return json.loads(text, parse_constant=_refuse_constant, parse_int=_bounded_int)
     except json.JSONDecodeError as error:
-        raise ParseError(
-            f"The body is not JSON: {error.msg} at line {error.lineno} column {error.colno}."
-        ) from None
+        raise ParseError(f"The body is not JSON: {error.msg} at line {error.lineno} column {error.colno}.") from None
     except RecursionError:
         raise ParseError("The body is nested too deeply to be read.") from None
 
@@ -59,7 +57,7 @@ def _bounded_int(digits: str) -> int | float:
 
 
 class JSONRenderer(BaseRenderer):
-    """Compact UTF-8. Half a surrogate pair, which a client can send in a field's name, goes out as JSON's own escape."""
+    """Compact UTF-8. Half a surrogate pair, which a client can send as a name, goes out as JSON's own escape."""
 
     media_type = "application/json"
     format = "json"

@@ -31,13 +31,15 @@ class Query:
         if value is None:
             return None
         problem = text_problem(value) if 1 <= len(value) <= longest else f"must have 1 to {longest} characters"
-        return self._refuse(name, problem) if problem else value
+        if problem:
+            self._refuse(name, problem)
+        return value
 
     def choice(self, name: str, choices: list[str]) -> str | None:
         value = self._value(name)
-        if value is None or value in choices:
-            return value
-        return self._refuse(name, f"must be one of {', '.join(choices)}")
+        if value is not None and value not in choices:
+            self._refuse(name, f"must be one of {', '.join(choices)}")
+        return value
 
     def flag(self, name: str) -> bool | None:
         value = self.choice(name, ["true", "false"])

@@ -32,7 +32,7 @@ def _encoded_rest(request: HttpRequest) -> str:
     """What follows PIPELINES, percent-encoded."""
     if isinstance(request, ASGIRequest):
         raw = bytes(request.scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
-        prefix = request.script_name + PIPELINES
+        prefix = (request.script_name or "") + PIPELINES
         if raw.startswith(prefix):
             return raw.removeprefix(prefix)
     return _encoded_again(request.path_info.removeprefix(PIPELINES))

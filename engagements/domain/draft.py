@@ -119,10 +119,10 @@ class _Reading:
         value = self.fields.get(field)
         if value is None or isinstance(value, UUID):
             return value
-        if isinstance(value, str) and _UUID.fullmatch(value):
-            return UUID(value)
-        self._refuse(field, "must be a UUID")
-        return None
+        id = uuid_or_none(value)
+        if id is None:
+            self._refuse(field, "must be a UUID")
+        return id
 
     def _produced_at(self) -> datetime | None:
         value = self.fields.get("produced_at")
@@ -172,6 +172,11 @@ class _Reading:
             self._refuse("channel", problem)
             return None
         return value
+
+
+def uuid_or_none(value: object) -> UUID | None:
+    """The UUID that a text stands for, with or without hyphens."""
+    return UUID(value) if isinstance(value, str) and _UUID.fullmatch(value) else None
 
 
 def user_id_problem(value: object) -> str | None:

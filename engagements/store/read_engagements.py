@@ -1,9 +1,9 @@
 """Reading engagements for people and programs: one by id, and pages in order of arrival.
 
-Index use: every page walks one index backwards or forwards by arrival, chosen here by the most telling filter; the other
-filters are applied to what it yields, at most SCAN_LIMIT rows at a time. So no combination of filters costs more than
-some tens of milliseconds at any table size; where matches are rarer than that, a page comes back short and says where to
-go on.
+Index use: every page walks one index backwards or forwards by arrival, chosen here by the most telling filter; the
+other filters are applied to what it yields, at most SCAN_LIMIT rows at a time. So no combination of filters costs more
+than some tens of milliseconds at any table size; where matches are rarer than that, a page comes back short and says
+where to go on.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,9 @@ _COLUMNS = """e.id, e.user_id, e.payload::text AS payload, e.produced_at, e.rece
     e.timeout_seconds"""
 
 # What is in service has its number and its running attempt in the pipeline's row until it settles.
-_IN_SERVICE = "LEFT JOIN engagements_pipeline s ON s.user_id = e.user_id AND s.in_service = e.id AND e.status = 'pending'"
+_IN_SERVICE = """
+LEFT JOIN engagements_pipeline s ON s.user_id = e.user_id AND s.in_service = e.id AND e.status = 'pending'
+"""
 
 _ONE = f"SELECT {_COLUMNS} FROM engagements_engagement e {_IN_SERVICE} WHERE e.id = %s"
 
@@ -89,9 +91,7 @@ def walk(
     walked = f"SELECT * FROM engagements_engagement e WHERE {base} ORDER BY {order.format(way=way)}"
     page = f"SELECT * FROM ({walked} LIMIT {scan if residual else limit}) e WHERE {residual or 'true'} LIMIT {limit}"
     params = {**filters, "start": start}
-    rows = fetch_dicts(
-        conn, f"SELECT {_COLUMNS} FROM ({page}) e {_IN_SERVICE} ORDER BY e.arrival {way}", params
-    )
+    rows = fetch_dicts(conn, f"SELECT {_COLUMNS} FROM ({page}) e {_IN_SERVICE} ORDER BY e.arrival {way}", params)
     scanned_to = None
     if residual and len(rows) < limit:
         # The walk ended at the end of the index or at its bound; the row at the bound tells which.

@@ -1,0 +1,107 @@
+"""Looking at the broker without ever waiting for it: is it there, and how many messages stand in its queues.
+
+Delivery does not depend on the answers. Each look has its own connection and is bounded as a whole; after a failure the
+broker is left alone for a moment.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from typing import Any, TypeVar
+
+from celery import current_app
+from kombu import Connection
+
+logger = logging.getLogger("engagements")
+
+T = TypeVar("T")
+
+STEP_SECONDS = 0.5
+"""For one step of the conversation: a broker on the same network answers in a few milliseconds."""
+
+LOOK_SECONDS = 1.5
+"""For a whole look, name resolution included."""
+
+PAUSE_SECONDS = 2.0
+"""How long no look is taken after a failure."""
+
+_NOT_FOUND = 404
+
+_lock = threading.Lock()
+_looking: ThreadPoolExecutor | None = None
+_silent_until = 0.0
+_last_problem = ""
+
+
+class Unavailable(Exception):
+    """The broker did not answer in time; the message says how."""
+
+
+def depths(queues: Sequence[str]) -> dict[str, int]:
+    """Messages ready in each of these queues; one that does not exist holds none. Raises Unavailable."""
+
+    def look(connection: Connection) -> dict[str, int]:
+        return {queue: _depth(connection, queue) for queue in queues}
+
+    return _bounded(look)
+
+
+def check() -> None:
+    """Raises Unavailable."""
+
+    def look(connection: Connection) -> None:
+        channel: Any = connection.channel()
+        channel.close()
+
+    _bounded(look)
+
+
+def _depth(connection: Connection, queue: str) -> int:
+    channel: Any = connection.channel()
+    try:
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except connection.channel_errors as error:
+        if getattr(error, "reply_code", getattr(error, "code", None)) == _NOT_FOUND or "NOT_FOUND" in str(error):
+            return 0
+        raise
+    finally:
+        channel.close()
+
+
+def _bounded(look: Callable[[Connection], T]) -> T:
+    global _looking, _silent_until, _last_problem
+    if time.monotonic() < _silent_until:
+        raise Unavailable(_last_problem)
+    with _lock:
+        if _looking is None:
+            _looking = ThreadPoolExecutor(max_workers=4, thread_name_prefix="broker-look")
+    try:
+        return _looking.submit(_converse, look).result(timeout=LOOK_SECONDS)
+    except TookTooLong:
+        problem = f"no answer within {LOOK_SECONDS} s"
+    except Exception as error:  # noqa: BLE001 - whatever a transport raises: the broker is away, as the caller reports
+        problem = f"{type(error).__name__}: {error}"
+    _last_problem, _silent_until = problem, time.monotonic() + PAUSE_SECONDS
+    raise Unavailable(problem)
+
+
+def _converse(look: Callable[[Connection], T]) -> T:
+    connection: Connection = current_app.connection_for_read(connect_timeout=STEP_SECONDS)
+    try:
+        connection.transport_options = {**(connection.transport_options or {}), **_time_outs(connection)}
+        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+        return look(connection)
+    finally:
+        connection.release()
+
+
+def _time_outs(connection: Connection) -> dict[str, Any]:
+    driver = connection.transport.driver_type
+    if driver == "redis":
+        return {"socket_timeout": STEP_SECONDS, "socket_connect_timeout": STEP_SECONDS}
+    if driver == "amqp":
+        return {"read_timeout": STEP_SECONDS, "write_timeout": STEP_SECONDS}
+    return {}

@@ -1,0 +1,90 @@
+"""Prometheus metrics, read from the database at scrape time: every process gives the same numbers."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engagements.selectors.queues import queues
+from engagements.store import read_metrics
+from engagements.store.connection import current
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+CACHE_SECONDS = 1.0
+"""A scrape within so long gets the same text: nobody can load the database by asking often."""
+
+COUNTING_SECONDS = 0.5
+"""Spent per scrape on counting what has settled; what is left over is counted by the next."""
+
+_lock = threading.Lock()
+_cached: tuple[float, bytes] | None = None
+
+
+def text() -> bytes:
+    """The metrics in Prometheus's text format."""
+    global _cached
+    with _lock:
+        if _cached is None or time.monotonic() >= _cached[0] + CACHE_SECONDS:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(_FromDatabase())
+            _cached = (time.monotonic(), generate_latest(registry))
+        return _cached[1]
+
+
+class _FromDatabase(Collector):
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        conn = current()
+        until = time.monotonic() + COUNTING_SECONDS
+        while read_metrics.count_settled(conn) and time.monotonic() < until:
+            pass
+        produced = CounterMetricFamily("engagements_accepted", "Engagements accepted; replays count again.")
+        produced.add_metric([], read_metrics.produced(conn))
+        yield produced
+        settled = CounterMetricFamily("engagements_settled", "Engagements settled, by final status.", labels=["status"])
+        late = CounterMetricFamily("engagements_late", "Settled engagements that had arrived late.")
+        rows = read_metrics.settled(conn)
+        for row in rows:
+            settled.add_metric([row.status], row.total)
+        late.add_metric([], sum(row.late for row in rows))
+        yield settled
+        yield late
+        yield from _queues()
+        due, seconds = read_metrics.due_unleased(conn)
+        yield GaugeMetricFamily(
+            "engagements_due_unleased", "Pipelines with work to do now that nobody does.", value=due
+        )
+        yield GaugeMetricFamily(
+            "engagements_due_unleased_seconds", "For how long the first of those has stood: alert on it.", value=seconds
+        )
+        yield GaugeMetricFamily(
+            "engagements_pipelines_paused", "Pipelines that are paused.", value=read_metrics.paused(conn)
+        )
+
+
+def _queues() -> Iterator[Metric]:
+    pending = GaugeMetricFamily("engagements_pending", "Engagements pending, by queue.", labels=["queue"])
+    oldest = GaugeMetricFamily(
+        "engagements_oldest_pending_seconds", "Since the oldest pending one was received.", labels=["queue"]
+    )
+    users = GaugeMetricFamily("engagements_queue_users", "Users with pending work or a session.", labels=["queue"])
+    depth = GaugeMetricFamily("engagements_queue_messages", "Wake-ups waiting at the broker.", labels=["queue"])
+    alive = GaugeMetricFamily("engagements_worker_alive", "1 while the worker lives.", labels=["worker"])
+    living = 0
+    for queue in queues():
+        pending.add_metric([queue.name], queue.pending)
+        oldest.add_metric([queue.name], queue.oldest_pending_age_seconds or 0.0)
+        if queue.broker_depth is not None:
+            depth.add_metric([queue.name], queue.broker_depth)
+        if queue.worker is not None:
+            users.add_metric([queue.name], queue.users)
+            alive.add_metric([queue.worker], int(queue.alive))
+            living += queue.alive
+    yield from (pending, oldest, users, depth, alive)
+    yield GaugeMetricFamily("engagements_workers_alive", "Workers alive.", value=living)

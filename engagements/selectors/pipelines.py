@@ -1,0 +1,122 @@
+"""Pipelines as the API and the admin show them, each with the reason why its head waits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engagements.domain.draft import user_id_problem
+from engagements.domain.errors import NotFound
+from engagements.domain.waiting import Line, Parent, PendingHead, why_waiting
+from engagements.store import read_pipelines
+from engagements.store.connection import current
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who delivers for the pipeline now, and until when unless renewed."""
+
+    worker: str
+    token: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineState:
+    """A pipeline at one moment. worker, session_until: of the pin; None when the ring would choose anew."""
+
+    user_id: str
+    depth: int
+    oldest_pending_age_seconds: float | None
+    worker: str | None
+    session_until: datetime | None
+    lease: Lease | None
+    paused: bool
+    timeout_seconds: float | None
+    waiting: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """before, after: the users from which the neighbouring pages go on; None at the ends."""
+
+    pipelines: list[PipelineState]
+    before: str | None
+    after: str | None
+
+
+def pipeline(user_id: str) -> PipelineState:
+    """Raises NotFound."""
+    rows = [] if user_id_problem(user_id) else read_pipelines.details(current(), [user_id])
+    if not rows:
+        raise NotFound(f"user {user_id!r} has no pipeline")
+    return _state(rows[0])
+
+
+def page(filters: dict[str, Any], *, start: str | None, backwards: bool, size: int) -> Page:
+    """Ascending by user id. filters: of worker, paused, pending; only those given.
+
+    A page may be short while more follow: the walk is bounded, and goes on with the next page.
+    """
+    found = read_pipelines.walk(current(), filters, start=start, backwards=backwards, limit=size + 1)
+    users, more = found.users[:size], len(found.users) > size
+    onward = users[-1] if more else found.scanned_to
+    back = None
+    if start is not None:  # an empty page leads back to the user it started behind
+        back = users[0] if users else start + ("" if backwards else "\x01")
+    states = sorted((_state(row) for row in read_pipelines.details(current(), users)), key=lambda s: s.user_id.encode())
+    return Page(states, before=onward, after=back) if backwards else Page(states, before=back, after=onward)
+
+
+def _state(row: dict[str, Any]) -> PipelineState:
+    line = _line(row)
+    pinned = row["session_until"] is not None and row["session_until"] > line.now and line.worker_alive
+    lease = None
+    if line.leased and row["lease_worker"] is not None:
+        lease = Lease(row["lease_worker"], row["lease_token"], row["lease_until"])
+    age = row["oldest_pending_age_seconds"]
+    return PipelineState(
+        user_id=row["user_id"],
+        depth=row["depth"],
+        oldest_pending_age_seconds=None if age is None else round(max(0.0, age), 3),
+        worker=row["worker"] if pinned or row["due_at"] is not None else None,
+        session_until=row["session_until"] if pinned else None,
+        lease=lease,
+        paused=row["paused_at"] is not None,
+        timeout_seconds=row["timeout_seconds"],
+        waiting=why_waiting(line),
+    )
+
+
+def _line(row: dict[str, Any]) -> Line:
+    head = None
+    if row["head_id"] is not None:
+        parent = None
+        if row["parent_id"] is not None:
+            parent = Parent(
+                id=row["parent_id"],
+                status=row["parent_status"],
+                user_id=row["parent_user_id"] or "",
+                unordered=bool(row["parent_unordered"]),
+                place=row["parent_place"],
+            )
+        head = PendingHead(
+            channel=row["head_channel"],
+            channel_kind=row["head_channel_kind"] or "",
+            expires_at=row["head_expires_at"],
+            held_until=row["head_held_until"],
+            in_service=row["head_in_service"],
+            attempt=row["head_attempt"],
+            since=row["head_since"],
+            parent=parent,
+        )
+    return Line(
+        now=row["now"],
+        head=head,
+        paused_at=row["paused_at"],
+        due_at=row["due_at"],
+        worker=row["worker"],
+        worker_alive=row["worker"] in row["alive"],
+        any_alive=bool(row["alive"]),
+        lease_worker=row["lease_worker"],
+        lease_until=row["lease_until"],
+    )
