@@ -23,6 +23,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     search_help_text = "The beginning of a user id, engagement id or queue, or an actor's whole name"
     sortable_by = []
     ordering = ["-id"]
+    empty_text = "Nobody has paused, purged, replayed or changed anything yet."
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str

@@ -12,6 +12,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from engagements.admin.filters import chosen_of, of_status
 from engagements.models import Engagement, Pipeline
 
 RECENT = 50_000
@@ -46,7 +47,7 @@ class EngagementList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Engagement]:
         queryset: QuerySet[Engagement] = super().get_queryset(request, exclude_parameters)
-        chosen = {name: self.filter_params[name][-1] for name in FILTERS if name in self.filter_params}
+        chosen = chosen_of(self.filter_specs)
         walk = choose_walk(self.query.strip(), chosen)
         oldest_first = "arrival" in queryset.query.order_by
         queryset = (queryset & walk.rows).order_by(*walk.order(oldest_first=oldest_first)).defer(*_UNREAD)
@@ -83,13 +84,6 @@ def choose_walk(term: str, chosen: dict[str, str]) -> Walk:
     if chosen.get("late") == "1":
         return Walk(rows.filter(late=True), covers=("late",))
     return Walk(rows)
-
-
-def of_status(rows: QuerySet[Engagement], status: str) -> QuerySet[Engagement]:
-    """Those of a status, in the words of the index that holds all but the delivered."""
-    if status == "delivered":
-        return rows.filter(status=status)
-    return rows.exclude(status="delivered").filter(status__gte=status, status__lte=status)
 
 
 def show_in_service(rows: list[Engagement]) -> None:

@@ -8,7 +8,7 @@ from engagements.admin.heads import look_at
 from engagements.models import Attempt, Engagement, Pipeline
 
 ATTEMPTS = 50
-"""Attempts shown, the last ones: one that retries for an hour has some hundreds."""
+"""Attempts shown, the latest first: one that retries for an hour has some hundreds."""
 
 CHILDREN = 50
 """Causal children shown, in order of arrival."""
@@ -34,7 +34,7 @@ def facts_of(engagement: Engagement) -> dict[str, Any]:
     return {
         "engagement": engagement,
         "payload": display.payload(engagement.payload),
-        "attempts": attempts[:ATTEMPTS][::-1],
+        "attempts": attempts[:ATTEMPTS],
         "earlier_attempts": len(attempts) > ATTEMPTS,
         "children": children[:CHILDREN],
         "more_children": len(children) > CHILDREN,

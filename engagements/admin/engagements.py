@@ -49,6 +49,7 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
     sortable_by = ["received"]
     ordering = ["-arrival"]
     actions = ["replay_selected"]
+    empty_text = "No engagement has come in yet. Add one here, or post it to /api/v1/engagements/."
 
     # --- who may what ---
 

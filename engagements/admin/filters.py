@@ -7,7 +7,6 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from engagements.admin.engagement_list import of_status
 from engagements.models import AuditEntry, Channel, Engagement, Pipeline, Worker
 
 NAMES_LIMIT = 100
@@ -17,7 +16,7 @@ RECENT_AUDIT = 1_000
 """Entries looked at for the actions that there are: a list of a dozen needs no index over the whole record."""
 
 
-class _Choice(admin.SimpleListFilter):
+class Choice(admin.SimpleListFilter):
     """A filter whose value must be one of those on offer; what else stands in the address is ignored."""
 
     template = "engagements/admin/filter.html"
@@ -41,7 +40,7 @@ class _Choice(admin.SimpleListFilter):
         return True
 
 
-class StatusFilter(_Choice):
+class StatusFilter(Choice):
     title = "status"
     parameter_name = "status"
     options = [(value, value) for value in Engagement.Status.values]
@@ -50,7 +49,7 @@ class StatusFilter(_Choice):
         return of_status(queryset, chosen)
 
 
-class _Flag(_Choice):
+class _Flag(Choice):
     options = [("1", "yes"), ("0", "no")]
 
     def narrow(self, queryset: QuerySet[Any], chosen: str) -> QuerySet[Any]:
@@ -68,7 +67,7 @@ class UnorderedFilter(_Flag):
     parameter_name = "unordered"
 
 
-class _Named(_Choice):
+class _Named(Choice):
     """A choice among the rows of a small table."""
 
     model: type[Model]
@@ -87,21 +86,23 @@ class ChannelFilter(_Named):
         return queryset.filter(channel_id=chosen)
 
 
-class WorkFilter(_Choice):
+class WorkFilter(Choice):
+    """Paused, or with pending work and not paused: what the two small indexes of pipelines hold."""
+
     title = "state"
     parameter_name = "state"
-    options = [("work", "with work"), ("paused", "paused")]
+    options = [("work", "at work"), ("paused", "paused")]
 
     def narrow(self, queryset: QuerySet[Pipeline], chosen: str) -> QuerySet[Pipeline]:
         if chosen == "paused":
             return queryset.filter(paused_at__isnull=False)
-        return queryset.filter(due_at__isnull=False)
+        return queryset.filter(due_at__isnull=False, paused_at__isnull=True)
 
 
 class WorkerFilter(_Named):
     """Pipelines of one worker with work that is not paused: what the index of the poll holds."""
 
-    title = "worker (with work)"
+    title = "at work for"
     parameter_name = "worker"
     model = Worker
 
@@ -109,7 +110,7 @@ class WorkerFilter(_Named):
         return queryset.filter(worker=chosen, due_at__isnull=False, paused_at__isnull=True)
 
 
-class AuditActionFilter(_Choice):
+class AuditActionFilter(Choice):
     title = "action"
     parameter_name = "action"
 
@@ -119,3 +120,16 @@ class AuditActionFilter(_Choice):
 
     def narrow(self, queryset: QuerySet[AuditEntry], chosen: str) -> QuerySet[AuditEntry]:
         return queryset.filter(action=chosen)
+
+
+def chosen_of(filters: Iterable[admin.ListFilter]) -> dict[str, str]:
+    """What the filters of a list are set to, by parameter; without those that are not set."""
+    set_to = {spec.parameter_name: spec.chosen() for spec in filters if isinstance(spec, Choice)}
+    return {name: value for name, value in set_to.items() if name is not None and value is not None}
+
+
+def of_status(rows: QuerySet[Engagement], status: str) -> QuerySet[Engagement]:
+    """Those of a status, in the words of the index that holds all but the delivered."""
+    if status == "delivered":
+        return rows.filter(status=status)
+    return rows.exclude(status="delivered").filter(status__gte=status, status__lte=status)

@@ -62,7 +62,7 @@ def overview(request: HttpRequest) -> Overview | None:
                 addresses.listing("engagement", status="pending"),
             ),
             Figure(
-                "pipelines with work",
+                "pipelines at work",
                 _bounded(working.order_by("worker", "due_at")),
                 addresses.listing("pipeline", state="work"),
             ),

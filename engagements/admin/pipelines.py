@@ -20,7 +20,7 @@ from engagements.admin.pipeline_list import PipelineList, seen
 from engagements.admin.pipeline_page import facts_of, head_of
 from engagements.admin.purging import Grown, purge_as_shown, purge_confirmation, skip_confirmation
 from engagements.admin.read_only import ReadOnlyAdmin, permitted
-from engagements.domain.errors import Conflict, NotFound
+from engagements.domain.errors import EngagementsError
 from engagements.models import Pipeline
 
 SELECTED_LIMIT = 500
@@ -37,6 +37,7 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
     sortable_by = ["user", "depth_count"]
     ordering = ["user_id"]
     actions = ["pause_selected", "resume_selected"]
+    empty_text = "No user has a pipeline yet: the first engagement makes it."
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return permitted(request, "operate_pipeline")
@@ -63,7 +64,7 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
     @admin.display(description="oldest")
     def oldest(self, row: Pipeline) -> str:
         found = seen(row)
-        return display.duration(found and found.state.oldest_pending_age_seconds)
+        return display.duration(found.state.oldest_pending_age_seconds if found else None)
 
     @admin.display(description="waiting for")
     def waiting(self, row: Pipeline) -> SafeString | str:
@@ -73,17 +74,17 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
     @admin.display(description="worker")
     def worker_name(self, row: Pipeline) -> str:
         found = seen(row)
-        return (found and found.state.worker) or display.EMPTY
+        return (found.state.worker if found else None) or display.EMPTY
 
     @admin.display(description="session until")
     def session(self, row: Pipeline) -> SafeString | str:
         found = seen(row)
-        return display.moment_of(found and found.state.session_until)
+        return display.moment_of(found.state.session_until if found else None)
 
     @admin.display(description="head")
     def head(self, row: Pipeline) -> SafeString | str:
         found = seen(row)
-        return display.engagement(found and found.head, "short")
+        return display.engagement(found.head if found else None, "short")
 
     @admin.action(description="Pause selected pipelines", permissions=["operate"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> None:
@@ -101,7 +102,8 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
             return
         for user_id in users:
             service(user_id, actor=request.user.get_username())
-        messages.success(request, f"{len(users):,} pipeline{'' if len(users) == 1 else 's'} {done}.")
+        text = f"{len(users):,} pipeline{'' if len(users) == 1 else 's'} {done}."
+        messages.success(request, text) if users else messages.warning(request, f"All of these were {done} already.")
 
     # --- one pipeline ---
 
@@ -201,7 +203,7 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
         shown = uuid_or_none(request.POST.get("head", "")) or head.id
         try:
             services.skip(pipeline.user_id, shown, actor=request.user.get_username(), reason=reason)
-        except (Conflict, NotFound) as error:
+        except EngagementsError as error:
             messages.warning(request, f"Nothing was skipped: {error}.")
         else:
             messages.success(request, f"Skipped {shown}.")
@@ -214,8 +216,12 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
             return pipeline
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        service(pipeline.user_id, actor=request.user.get_username())
-        messages.success(request, done)
+        try:
+            service(pipeline.user_id, actor=request.user.get_username())
+        except EngagementsError as error:
+            messages.warning(request, f"Nothing was done: {error}.")
+        else:
+            messages.success(request, done)
         return HttpResponseRedirect(addresses.pipeline(pipeline.user_id))
 
     def _to_operate(self, request: HttpRequest, object_id: str) -> Pipeline | HttpResponse:

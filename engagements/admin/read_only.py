@@ -33,6 +33,7 @@ class ReadOnlyAdmin(Base[M]):
     list_per_page = 50
     list_max_show_all = 0
     view_on_site = False
+    empty_text = "There is nothing here yet."
 
     class Media:
         css = {"all": ["engagements/console.css"]}
@@ -60,7 +61,9 @@ class ReadOnlyAdmin(Base[M]):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.method == "POST":
             self._check_action(request)
-        return super().changelist_view(request, {"title": self.list_title(), **(extra_context or {})})
+        return super().changelist_view(
+            request, {"title": self.list_title(), "empty_text": self.empty_text, **(extra_context or {})}
+        )
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Django's answer to an address of nothing: a message, and the index."""
