@@ -4,8 +4,6 @@ import os
 import signal
 import socket
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import psycopg
 import pytest
 import redis
 
+from deliveryproject.local import readiness
 from tests.support.up import Up, processes_of, until
 
 RESTART_SECONDS = 10
@@ -46,14 +45,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def answers(up: Up) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/readyz", timeout=2) as response:
-            return bool(response.status == 200)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code == 404
-    except OSError:
-        return False
+    return readiness.answer(up.port, "localhost")[0] == 200
 
 
 def test_it_prints_where_things_are(up: Up) -> None:

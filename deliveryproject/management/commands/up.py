@@ -107,7 +107,7 @@ class Command(BaseCommand):
                 continue
             status, body = readiness.answer(system.port, host)
             took = time.monotonic() - self.started
-            if status in (200, 404):
+            if status == 200:
                 ready = True
                 style = style_for(sys.stdout.isatty())
                 self._say(banner(system, seconds=took, password=self.password, style=style))
