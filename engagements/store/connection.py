@@ -11,6 +11,9 @@ Connection = psycopg.Connection[Any]
 KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """A database host that vanished is noticed within about ten seconds (the last is in milliseconds)."""
 
+STANDSTILL_SECONDS = 5
+"""How long an engine's transaction may stand still: by then its worker has missed enough heartbeats to be dead."""
+
 
 def current() -> Connection:
     """Django's connection of this thread, so that a statement takes part in the caller's transaction."""
@@ -23,6 +26,7 @@ def current() -> Connection:
 def dedicated(*, application_name: str) -> Connection:
     """A connection of its own beside Django's, in autocommit mode, that prepares what it repeats.
 
+    PostgreSQL ends it when a transaction on it stands still: a frozen process must not keep its locks.
     Raises psycopg.OperationalError while the database cannot be reached.
     """
     params = connection.get_connection_params()
@@ -33,7 +37,7 @@ def dedicated(*, application_name: str) -> Connection:
         autocommit=True,
         prepare_threshold=3,
     )
-    raw.execute("SET TIME ZONE 'UTC'")
+    raw.execute(f"SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{STANDSTILL_SECONDS}s'")
     return raw
 
 
