@@ -1,10 +1,12 @@
 """Unordered engagements: leased row by row with a token of their own; no pipeline is touched.
 
 held_until is the time before which nobody else takes the row: the lease of its holder, or the pause before a retry.
-The compare-and-set on the row's own token is safe without a lock first: PostgreSQL checks it again on the locked row.
+Rows are locked in order of their ids, with SKIP LOCKED: a batch neither waits for an operator's transaction nor
+deadlocks with it. PostgreSQL checks token and status again on the locked row.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -31,15 +33,19 @@ WITH n AS MATERIALIZED (
     SELECT * FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[], %(outcomes)s::text[], %(answers)s::text[],
         %(delays)s::float8[], %(ended)s::float8[], %(durations)s::float8[])
         AS n(id, token, outcome, answer, delay, ended_ago, duration)
+), locked AS (
+    SELECT e.id FROM engagements_engagement e JOIN n USING (id)
+    WHERE e.lease_token = n.token AND e.status = 'pending'
+    ORDER BY e.id FOR NO KEY UPDATE OF e SKIP LOCKED
 ), settled AS (
     UPDATE engagements_engagement e
     SET status = CASE WHEN n.outcome IN ('delivered', 'failed') THEN n.outcome
             WHEN e.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END,
         settled_at = CASE WHEN n.outcome IN ('delivered', 'failed') OR e.expires_at <= clock_timestamp()
             THEN clock_timestamp() END,
-        held_until = clock_timestamp() + n.delay * interval '1 second',
+        held_until = LEAST(clock_timestamp() + n.delay * interval '1 second', e.expires_at),
         last_error = CASE WHEN n.outcome = 'delivered' THEN '' ELSE n.answer END
-    FROM n WHERE e.id = n.id AND e.lease_token = n.token AND e.status = 'pending'
+    FROM n JOIN locked USING (id) WHERE e.id = n.id
     RETURNING e.id, e.attempts, e.lease_token, e.status,
         LEAST(n.delay, GREATEST(extract(epoch FROM e.expires_at - clock_timestamp())::float8, 0)) AS due_in
 ), logged AS (
@@ -54,10 +60,33 @@ SELECT id, status, due_in FROM settled
 
 _RENEW = """
 UPDATE engagements_engagement e SET held_until = clock_timestamp() + %(lease)s
-FROM unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS n(id, token)
-WHERE e.id = n.id AND e.lease_token = n.token AND e.status = 'pending'
-RETURNING e.id
+FROM (
+    SELECT l.id FROM engagements_engagement l
+    JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS n(id, token) ON l.id = n.id
+    WHERE l.lease_token = n.token AND l.status = 'pending'
+    ORDER BY l.id FOR NO KEY UPDATE OF l SKIP LOCKED
+) own
+WHERE e.id = own.id
 """
+
+_HELD = """
+SELECT e.id FROM engagements_engagement e
+JOIN unnest(%(ids)s::uuid[], %(tokens)s::bigint[]) AS n(id, token) ON e.id = n.id
+WHERE e.lease_token = n.token AND e.status = 'pending'
+"""
+
+
+@dataclass(slots=True)
+class Settled:
+    """The answer to a settle.
+
+    ids: settled now; their children can be woken. again: to be tried again, with the seconds until then. busy: locked
+    by somebody, settle again. What is in none of them was taken over, expired or purged meanwhile.
+    """
+
+    ids: list[UUID] = field(default_factory=list)
+    again: dict[UUID, float] = field(default_factory=dict)
+    busy: list[UUID] = field(default_factory=list)
 
 
 def claim(conn: Connection, *, limit: int) -> list[Grant]:
@@ -65,11 +94,8 @@ def claim(conn: Connection, *, limit: int) -> list[Grant]:
     return [Grant._make(row) for row in fetch(conn, _CLAIM, {"limit": limit, "lease": _lease()})]
 
 
-def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> tuple[list[UUID], dict[UUID, float]]:
-    """Record how attempts ended; the ids settled, and those to be tried again with the seconds until then.
-
-    What is in neither was taken over, expired or purged meanwhile.
-    """
+def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> Settled:
+    """Record how attempts ended: delivered, failed, expired at the deadline, or to be tried again."""
     _, tokens, ids, outcomes, answers, delays, ended, durations = map(list, zip(*settlements, strict=True))
     params = {
         "ids": ids,
@@ -81,17 +107,27 @@ def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) 
         "durations": durations,
         "worker": worker,
     }
-    rows = fetch(conn, _SETTLE, params)
-    return (
-        [id for id, status, _ in rows if status != "pending"],
-        {id: due_in for id, status, due_in in rows if status == "pending"},
-    )
+    settled = Settled()
+    for id, status, due_in in fetch(conn, _SETTLE, params):
+        if status == "pending":
+            settled.again[id] = due_in
+        else:
+            settled.ids.append(id)
+    done = settled.again.keys() | set(settled.ids)
+    rest = [one for one in settlements if one.id not in done]
+    if rest:
+        settled.busy = _held(conn, {one.id: one.token for one in rest})
+    return settled
 
 
 def renew(conn: Connection, held: dict[UUID, int]) -> set[UUID]:
-    """Extend the leases held (id → token); those that are still the caller's."""
-    params = {"ids": list(held), "tokens": list(held.values()), "lease": _lease()}
-    return {id for (id,) in fetch(conn, _RENEW, params)}
+    """Extend the leases held (id → token); those that are still the caller's, also if they are locked."""
+    run(conn, _RENEW, {"ids": list(held), "tokens": list(held.values()), "lease": _lease()})
+    return set(_held(conn, held))
+
+
+def _held(conn: Connection, held: dict[UUID, int]) -> list[UUID]:
+    return [id for (id,) in fetch(conn, _HELD, {"ids": list(held), "tokens": list(held.values())})]
 
 
 def release(conn: Connection, held: dict[UUID, int]) -> None:

@@ -14,6 +14,7 @@ from engagements.store.lease import Grant
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
 from workers.engine.course import (
+    BUSY_SECONDS,
     CLAIM_USERS,
     DATABASE_PAUSE_SECONDS,
     LEASE_MARGIN_SECONDS,
@@ -81,6 +82,9 @@ class UnorderedCourse:
                 self._serve(grant, asked)
 
     def _serve(self, grant: Grant, asked: float) -> None:
+        lapsed = self.flights.get(grant.id)
+        if lapsed is not None and lapsed.attempt is not None:  # its lease ran out, and we were the next to claim it
+            lapsed.attempt.cancel()
         flight = Flight(grant.user_id, grant, asked)
         self.flights[grant.id] = flight
         flight.deadline = monotonic() + grant.expires_in
@@ -120,19 +124,28 @@ class UnorderedCourse:
             now = monotonic()
             settlements = [settlement_of(ended, now) for ended in batch]
             try:
-                settled, again = await lane.run(unordered.settle, settlements, worker=self.worker)
+                settled = await lane.run(unordered.settle, settlements, worker=self.worker)
                 break
             except psycopg.OperationalError as error:
                 logger.warning("settle of unordered work failed, trying again: %s", error)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+        busy = set(settled.busy)
+        if busy:
+            held = [ended for ended in batch if ended.grant.id in busy]
+            asyncio.get_running_loop().call_later(BUSY_SECONDS, self._end_again, held)
         for ended in batch:
-            del self.flights[ended.grant.id]
-        if again and not self._stopping:
+            if ended.grant.id not in busy and self.flights.get(ended.grant.id) is ended.flight:
+                del self.flights[ended.grant.id]
+        if not self._stopping:
             loop = asyncio.get_running_loop()
-            for seconds in {round(max(0.0, seconds), 3) for seconds in again.values()}:
+            for seconds in {round(max(0.0, seconds), 3) for seconds in settled.again.values()}:
                 loop.call_later(seconds + TIMER_SLACK_SECONDS, self.look)
-        if settled:
-            self._settled(settled)
+        if settled.ids:
+            self._settled(settled.ids)
+
+    def _end_again(self, batch: list[Ended]) -> None:
+        self._ended.extend(batch)
+        self._has_ended.set()
 
     def held(self, *, older_than: float) -> dict[UUID, int]:
         """Id → token of what has been attempted for at least `older_than` seconds."""
