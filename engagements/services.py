@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -111,10 +112,10 @@ def purge(user_id: str, *, actor: str, reason: str = "") -> int:
     """Settle everything pending of this user as purged; how many. Raises NotFound."""
     with transaction.atomic():
         _must_exist(user_id)
-        purged = operate.purge(current(), [user_id])
-        _audit(actor, "purge", user_id, len(purged.ids), reason)
-        _wake_children_on_commit(purged.ids)
-    return len(purged.ids)
+        ids = operate.purge(current(), [user_id])
+        _audit(actor, "purge", user_id, len(ids), reason)
+        _wake_children_on_commit(ids)
+    return len(ids)
 
 
 def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
@@ -126,24 +127,33 @@ def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
     total = 0
     if name == UNORDERED_QUEUE:
         while True:
-            with transaction.atomic():
-                ids = operate.purge_unordered(current(), limit=BULK_LIMIT)
-                _wake_children_on_commit(ids)
-            total += len(ids)
-            if len(ids) < BULK_LIMIT:
+            purged = _purge(lambda: operate.purge_unordered(current(), limit=BULK_LIMIT))
+            total += purged
+            if purged < BULK_LIMIT:
                 break
     elif worker is not None and _known_worker(worker):
         after = ""
         while users := operate.queue_users(current(), worker, after=after):
-            with transaction.atomic():
-                purged = operate.purge(current(), users)
-                _wake_children_on_commit(purged.ids)
-            total += len(purged.ids)
+            total += _purge(partial(_purge_users, users))
             after = users[-1]
     else:
         raise NotFound(f"there is no queue {name!r}; GET /api/v1/queues/ lists them")
     _audit(actor, "purge queue", name, total, reason)
     return total
+
+
+def _purge_users(users: list[str]) -> list[UUID]:
+    return operate.purge(current(), users)
+
+
+def _purge(some: Callable[[], Sequence[UUID]]) -> int:
+    def once() -> int:
+        with transaction.atomic():
+            ids = some()
+            _wake_children_on_commit(ids)
+        return len(ids)
+
+    return _retry_deadlock(once)
 
 
 def skip(user_id: str, id: UUID, *, actor: str, reason: str = "") -> None:

@@ -20,8 +20,8 @@ PURGE_USERS = 500
 
 
 @dataclass(slots=True)
-class Purged:
-    """ids: what was settled; users: whose pipelines have more in line, with their worker."""
+class Skipped:
+    """ids: what was settled; wake: the user, if more is in line, by its worker."""
 
     ids: list[UUID] = field(default_factory=list)
     wake: dict[str | None, list[str]] = field(default_factory=dict)
@@ -145,12 +145,12 @@ def resume(conn: Connection, user_id: str) -> str | None:
     return row["worker"] if row["depth"] else None
 
 
-def purge(conn: Connection, users: list[str]) -> Purged:
-    """Settle everything pending of these users as purged, the head included, paused or not."""
+def purge(conn: Connection, users: list[str]) -> list[UUID]:
+    """Settle everything pending of these users as purged, the head included, paused or not; what that was."""
     fetch(conn, _LOCK, [users])
-    purged = Purged(ids=[id for (id,) in fetch(conn, _PURGE, [users])])
+    ids = [id for (id,) in fetch(conn, _PURGE, [users])]
     run(conn, _EMPTY, [users])
-    return purged
+    return ids
 
 
 def queue_users(conn: Connection, worker: str, *, after: str) -> list[str]:
@@ -164,7 +164,7 @@ def purge_unordered(conn: Connection, *, limit: int) -> list[UUID]:
     return [id for (id,) in fetch(conn, _PURGE_UNORDERED, [limit])]
 
 
-def skip(conn: Connection, user_id: str, id: UUID) -> Purged:
+def skip(conn: Connection, user_id: str, id: UUID) -> Skipped:
     """Settle the head as purged, if it still is the head; the next one moves up.
 
     Raises NotFound for an unknown pipeline, Conflict when another engagement, or none, is the head.
@@ -180,7 +180,7 @@ def skip(conn: Connection, user_id: str, id: UUID) -> Purged:
     run(conn, _SKIP_HEAD, [id])
     run(conn, _MOVE_UP, [user_id])
     wake: dict[str | None, list[str]] = {rows[0]["worker"]: [user_id]} if rows[0]["depth"] > 1 else {}
-    return Purged(ids=[id], wake=wake)
+    return Skipped(ids=[id], wake=wake)
 
 
 def end_session(conn: Connection, user_id: str) -> None:

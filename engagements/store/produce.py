@@ -76,6 +76,7 @@ WITH RECURSIVE up AS (
 SELECT id, causal_parent FROM up WHERE causal_parent IS NOT NULL
 """
 
+# Arrival numbers follow the list; rows go in by id, so that two producers of the same ids cannot wait for each other.
 _INSERT = """
 INSERT INTO engagements_engagement
     (id, user_id, payload, produced_at, received_at, expires_at, settled_at, order_time, held_until, arrival, status,
@@ -83,14 +84,18 @@ INSERT INTO engagements_engagement
      content_digest)
 SELECT n.id, n.user_id, n.payload::jsonb, n.produced_at, n.received_at, n.expires_at,
     CASE WHEN n.status <> 'pending' THEN n.received_at END, n.order_time, n.held_until,
-    nextval('engagements_arrival'), n.status, n.causal_parent, n.unordered, n.channel, n.late, 0, 0, 0, n.last_error,
+    n.arrival, n.status, n.causal_parent, n.unordered, n.channel, n.late, 0, 0, 0, n.last_error,
     n.timeout_seconds, n.digest
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-    %s::timestamptz[], %s::timestamptz[], %s::text[], %s::uuid[], %s::bool[], %s::text[], %s::bool[], %s::text[],
-    %s::float8[], %s::bytea[])
-    WITH ORDINALITY AS n(id, user_id, payload, produced_at, received_at, expires_at, order_time, held_until, status,
-        causal_parent, unordered, channel, late, last_error, timeout_seconds, digest, place)
-ORDER BY n.place
+FROM (
+    SELECT *, nextval('engagements_arrival') AS arrival
+    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+        %s::timestamptz[], %s::timestamptz[], %s::text[], %s::uuid[], %s::bool[], %s::text[], %s::bool[], %s::text[],
+        %s::float8[], %s::bytea[])
+        WITH ORDINALITY AS l(id, user_id, payload, produced_at, received_at, expires_at, order_time, held_until, status,
+            causal_parent, unordered, channel, late, last_error, timeout_seconds, digest, place)
+    ORDER BY l.place
+) n
+ORDER BY n.id
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 """

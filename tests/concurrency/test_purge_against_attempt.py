@@ -92,7 +92,7 @@ def test_a_settle_beside_a_purge_in_flight_is_busy_and_then_lost(connect: Connec
     grant = claim_one(holder, "ann")
 
     with operator.transaction():
-        assert operate.purge(operator, ["ann"]).ids == [one]
+        assert operate.purge(operator, ["ann"]) == [one]
         assert settle.settle(holder, [settlement(grant)], worker="w1").busy == ["ann"]
     assert settle.settle(holder, [settlement(grant)], worker="w1").lost == ["ann"]
 
@@ -107,3 +107,20 @@ def test_a_retry_that_was_purged_is_not_put_back(connect: Connect) -> None:
     assert settle.postpone(holder, [settlement(grant, "retry")], worker="w1").lost == ["ann"]
 
     assert status(one) == "purged"
+
+
+def test_a_queues_purge_that_deadlocks_with_a_caller_is_tried_again(connect: Connect) -> None:
+    """The caller locked its users in an order of its own; the purge is the victim, and nobody notices."""
+    caller = connect()
+    start_worker(caller, "w1")
+    for user in ("ann", "bob"):
+        produce(user_id=user, payload={})
+    caller.execute("SET deadlock_timeout = '1min'")
+
+    with caller.transaction():
+        caller.execute("SELECT 1 FROM engagements_pipeline WHERE user_id = 'bob' FOR NO KEY UPDATE")
+        purge = in_thread(lambda: services.purge_queue("deliver.w1", actor="test"))
+        until_lock_wait(connect())
+        caller.execute("SELECT 1 FROM engagements_pipeline WHERE user_id = 'ann' FOR NO KEY UPDATE")
+
+    assert purge.result(timeout=20) == 2
