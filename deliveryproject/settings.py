@@ -72,6 +72,9 @@ CHANNEL_KINDS = {
 PORT = env.int("PORT", default=8000)
 WORKERS = env.int("WORKERS", default=2)
 
+SITE_URL = _up.web_url if _up else ""
+"""Where the `up` that runs is reached, for commands that point there; empty when none runs."""
+
 # --- Servers ---
 
 BROKER_URL = env.str("BROKER_URL", default="") or (_up.broker_url if _up else "")

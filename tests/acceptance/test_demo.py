@@ -59,6 +59,12 @@ def test_a_retry_is_shown_in_place_and_an_expiry_at_its_deadline(shown: str) -> 
     assert deliveries(shown, "eve") == ["your taxi has left"]
 
 
+def test_while_the_chain_waits_the_pipelines_say_why(shown: str) -> None:
+    unwrapped = re.sub(r"\s+", " ", shown)
+    assert re.search(r"cleo waits for its parent \w+… of user demo-\w+\.dan, which is first in line", unwrapped)
+    assert re.search(r"dan waits for its parent \w+…, which has not arrived", unwrapped)
+
+
 def test_it_ends_with_a_verdict_on_every_user(shown: str) -> None:
     verdict = shown[shown.index("Verdict") :]
     assert re.findall(r"^   (\w+) .* (yes|NO)$", verdict, re.MULTILINE) == [
@@ -74,8 +80,8 @@ def test_a_pipe_gets_plain_lines_of_80_columns_at_most(shown: str) -> None:
 def test_it_can_be_repeated_with_users_that_are_new_each_time(up: Up, shown: str) -> None:
     again = up.manage("demo", "--pause", "0")
     assert again.returncode == 0, again.stdout + again.stderr
-    suffix = re.compile(r"User ids of this run end in \.(\w+);")
-    assert suffix.findall(again.stdout) != suffix.findall(shown)
+    prefix = re.compile(r"begin with '(demo-\w+\.)")
+    assert prefix.findall(again.stdout) != prefix.findall(shown)
 
 
 def test_plain_ascii_is_enough(up: Up) -> None:

@@ -1,8 +1,11 @@
+import contextlib
 import sys
 from typing import IO, Any, cast
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, OperationalError, ProgrammingError
+from django.urls import NoReverseMatch, reverse
 
 from engagements import channels, conf
 from engagements.management.demo.scenes import APART, PEOPLE, SCENES
@@ -60,7 +63,7 @@ class Command(BaseCommand):
             " order in which they happened."
         )
         screen.say(f"Workers that answered: {answered}.")
-        screen.say(f"User ids of this run end in .{people.suffix}; times are in seconds, PostgreSQL's.")
+        screen.say(f"User ids of this run begin with '{people.prefix}'; times are seconds, by PostgreSQL's clock.")
         for scene in SCENES:
             scene(stage)
         screen.blank()
@@ -68,16 +71,24 @@ class Command(BaseCommand):
         holds = show_verdict(stage, screen)
         screen.blank()
         if not holds:
-            raise CommandError("A promise was broken; `manage.py verify_order` tells about the whole history.")
-        screen.say("Order, causes and deadlines hold in everything that was recorded.", style="bold green")
+            raise CommandError("A promise was broken; `manage.py verify_order` judges the whole history.")
+        screen.say("Promises 1 to 5 (order, causes, deadlines) hold in all that was recorded.", style="bold green")
         screen.blank()
         screen.heading("Look next")
-        for what, where in (
-            ("In the admin", "Pipelines, users that end in ." + people.suffix),
-            ("The proof", f"manage.py verify_order --user {people.id('ada')}"),
-            ("Post your own", "README.md, 'Post your first engagement'"),
-        ):
-            screen.say(f"{what:<15}{where}")
+        for what, where in _next_steps(people.prefix):
+            screen.say(f"{what:<8}{where}")
+
+
+def _next_steps(prefix: str) -> list[tuple[str, str]]:
+    """What to look at, and where."""
+    site = getattr(settings, "SITE_URL", "")
+    steps = [
+        ("Proof", f"manage.py verify_order --user {prefix}ada"),
+        ("Own", "README.md, 'Post your first engagement'"),
+    ]
+    with contextlib.suppress(NoReverseMatch):
+        steps.insert(0, ("Admin", f"{site}{reverse('admin:engagements_pipeline_changelist')}?q={prefix}"))
+    return steps
 
 
 def _make_channel() -> None:

@@ -67,7 +67,10 @@ def caused(stage: Stage) -> None:
     stage.post("dan", "Cleo: At nine?", id=answer, parent=question, note="answers 'Dinner?'")
     stage.watch(what="Nothing may be delivered before the first question is known …", seconds=1.0)
     if not any(engagement.status != "pending" for engagement in stage.scene()):
-        stage.screen.aside("(nothing is delivered for a second: the question is unknown yet)")
+        stage.screen.moral("A second later nothing is delivered, and the pipelines say why:")
+        stage.why("cleo")
+        stage.why("dan")
+        stage.screen.blank()
     stage.post("cleo", "Dan: Dinner?", id=question, note="the question")
     stage.watch(what="waiting for the chain …")
     stage.screen.moral(

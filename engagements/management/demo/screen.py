@@ -47,7 +47,11 @@ class Screen:
         self.scenes = 0
 
     def heading(self, text: str) -> None:
-        self.console.print(Text(text, style="bold"))
+        self.console.print(Text(self._plain(text), style="bold"))
+
+    def _plain(self, text: str) -> str:
+        """What the stream can take of a text."""
+        return text if self._pretty else text.replace("…", "...").encode("ascii", "replace").decode()
 
     def scene(self, title: str, story: str) -> None:
         self.scenes += 1
@@ -57,12 +61,15 @@ class Screen:
         self.console.print()
 
     def say(self, text: str, *, style: str = "") -> None:
-        for line in textwrap.wrap(text, self.console.width - len(INDENT)):
+        for line in textwrap.wrap(self._plain(text), self.console.width - len(INDENT)):
             self.console.print(Text(INDENT + line, style=style))
 
-    def aside(self, text: str) -> None:
-        """Between rows."""
-        self.console.print(Text(" " * 10 + text, style="dim"))
+    def aside(self, user: str, text: str) -> None:
+        """What is known of a user between rows."""
+        lines = textwrap.wrap(self._plain(text), self.console.width - 2 * len(INDENT) - 6)
+        for number, line in enumerate(lines):
+            name = f"{'' if number else user:<6}"
+            self.console.print(Text.assemble(2 * INDENT, (name, "bold"), (line, "yellow")))
 
     def moral(self, text: str) -> None:
         """What a scene has shown, below its rows."""
@@ -76,7 +83,7 @@ class Screen:
         line.append(f"{mark if self._pretty else plain} {row.what:<9}  ", style=style)
         line.append(f"{row.user:<5} ", style="dim" if row.what == "posted" else "bold")
         line.append(f"{row.text:<22} ", style="dim" if row.what == "posted" else "")
-        line.append(row.note, style="dim")
+        line.append(self._plain(row.note), style="dim")
         line.rstrip()
         self.console.print(line, no_wrap=True, overflow="ellipsis" if self._pretty else "crop")
 

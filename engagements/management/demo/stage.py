@@ -16,6 +16,7 @@ from engagements import liveness, services
 from engagements.domain.ring import Ring
 from engagements.management.demo.screen import Row, Screen
 from engagements.models import Attempt, Engagement
+from engagements.selectors import pipelines
 from engagements.store import workers
 from engagements.store.connection import current, fetch
 
@@ -27,6 +28,9 @@ LOOK_SECONDS = 0.02
 
 SORT_SECONDS = 0.05
 """How long a row is kept back, so that what was recorded a moment later but happened before is shown before it."""
+
+TIMEOUT_SECONDS = 30.0
+"""Of what the demo posts, whatever the default here is: the scenes are written for it."""
 
 GREETING_SECONDS = 15.0
 """How long a worker may take to deliver its first engagement of the demo."""
@@ -69,20 +73,20 @@ class Happened:
 
 @dataclass(slots=True)
 class Cast:
-    """User ids that no earlier run has used: the name a reader sees, a dot, and this run's suffix."""
+    """User ids that no earlier run has used: this run's prefix before the name that a reader sees."""
 
-    suffix: str
+    prefix: str
     worker_of: dict[str, str] = field(default_factory=dict)
 
     def id(self, name: str) -> str:
-        return f"{name}.{self.suffix}"
+        return self.prefix + name
 
 
 def casting(names: Sequence[str], apart: tuple[str, str]) -> Cast:
     """A cast in which the two users named by `apart` belong to different workers, if there is more than one."""
     ring = liveness.ring()
     for _ in range(200):
-        chosen = Cast(secrets.token_hex(2))
+        chosen = Cast(f"demo-{secrets.token_hex(2)}.")
         chosen.worker_of = {name: ring.worker(chosen.id(name)) or "" for name in names}
         if len(ring.workers) < 2 or len({chosen.worker_of[name] for name in apart}) == 2:
             break
@@ -154,7 +158,7 @@ class Stage:
         happened: datetime | None = None,
         parent: UUID | None = None,
         unordered: bool = False,
-        timeout: float | None = None,
+        timeout: float = TIMEOUT_SECONDS,
         seconds: float = 0.0,
         refusals: int = 0,
         note: str = "",
@@ -201,6 +205,12 @@ class Stage:
         if seconds is None and not settled:
             left = [f"{self.items[id].user}: {self.items[id].text}" for id in self._scene]
             raise NotSettledError(f"not settled within {PATIENCE_SECONDS:g} s: {', '.join(left)}")
+
+    def why(self, user: str) -> None:
+        """Show the sentence by which the API and the admin explain why this user's head is not delivered."""
+        waiting = pipelines.pipeline(self.people.id(user)).waiting
+        if waiting is not None:
+            self.screen.aside(user, waiting)
 
     def scene(self) -> list[Engagement]:
         """The engagements of this scene as they are stored now, in the order they were posted."""
