@@ -105,6 +105,8 @@ class Received:
     """What was answered; None so far, or when it broke off."""
     cut: bool = False
     """Whether the sender closed the connection before the answer was complete."""
+    ended: float | None = None
+    """When it was answered or broke off, by the clock of `arrived`."""
 
     @property
     def json(self) -> Any:
@@ -129,9 +131,7 @@ Script = Behaviour | Callable[[Received], Behaviour]
 class _Server(web.Server):
     """Tells when a connection is made (1) and lost (-1)."""
 
-    def __init__(
-        self, *arguments: Any, changed: Callable[[web.RequestHandler, int], None], **options: Any
-    ) -> None:
+    def __init__(self, *arguments: Any, changed: Callable[[web.RequestHandler, int], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._changed = changed
 
@@ -350,6 +350,7 @@ class Receiver:
         return received
 
     def _end(self, received: Received) -> None:
+        received.ended = time.monotonic()
         if received.user is not None and received.sequence is not None:
             self._in_progress[received.user] -= 1
         self._changed.notify_all()
@@ -375,9 +376,7 @@ class Receiver:
                 step = self.default
         return step(received) if callable(step) else step
 
-    async def _behave(
-        self, behaviour: Behaviour, received: Received, request: web.BaseRequest
-    ) -> web.StreamResponse:
+    async def _behave(self, behaviour: Behaviour, received: Received, request: web.BaseRequest) -> web.StreamResponse:
         transport = request.transport
         if transport is None:
             raise ConnectionError("the sender went away")
