@@ -20,7 +20,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     list_display_links = None
     list_filter = [AuditActionFilter]
     search_fields = ["target"]
-    search_help_text = "The beginning of a user id, engagement id or queue, or an actor's whole name"
+    search_help_text = "The beginning of a target, or an actor"
     sortable_by = []
     ordering = ["-id"]
     empty_text = "Nobody has paused, purged, replayed or changed anything yet."

@@ -12,7 +12,7 @@ from engagements.channels import URL_LENGTH
 class ChannelForm(ServiceForm):
     name = forms.CharField(
         max_length=100,
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "autofocus": True}),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
         help_text="Producers name it in an engagement. Letters, digits, dots, hyphens and underscores.",
     )
     kind = forms.ChoiceField(initial="webhook")

@@ -46,7 +46,7 @@ class EngagementForm(ServiceForm):
     user_id = forms.CharField(
         label="User",
         max_length=USER_ID_LENGTH,
-        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "autofocus": True}),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
         help_text="Whom to deliver to. A new user gets a pipeline with the first engagement.",
     )
     payload = JsonText(
@@ -66,7 +66,7 @@ class EngagementForm(ServiceForm):
     produced_at = forms.SplitDateTimeField(
         required=False,
         widget=AdminSplitDateTime,
-        help_text="When it happened; the pipeline is sorted by it. Leave it empty for now.",
+        help_text="When it happened; the pipeline is sorted by it. Left empty: now.",
     )
     timeout_seconds = forms.FloatField(
         label="Time-out",

@@ -224,7 +224,7 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
             initial = {key: value for key, value in request.GET.items() if key in EngagementForm.base_fields}
             initial.pop("id", None)
             form = EngagementForm(initial=initial)
-        return add_page(request, self, form)
+        return add_page(request, self, form, add_another=True)
 
     def _produce(self, request: HttpRequest, form: EngagementForm) -> Engagement | None:
         try:

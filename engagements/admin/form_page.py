@@ -28,7 +28,9 @@ class ServiceForm(forms.Form):
         self.add_error(name if shown else None, text)
 
 
-def add_page(request: HttpRequest, model_admin: Base[Any], form: ServiceForm) -> HttpResponse:
+def add_page(
+    request: HttpRequest, model_admin: Base[Any], form: ServiceForm, *, add_another: bool = False
+) -> HttpResponse:
     """The page with the form, and with what is wrong with it."""
     fieldsets: Any = form.fieldsets
     adminform = helpers.AdminForm(form, fieldsets, {}, model_admin=model_admin)  # type: ignore[arg-type]
@@ -42,5 +44,7 @@ def add_page(request: HttpRequest, model_admin: Base[Any], form: ServiceForm) ->
         "errors": helpers.AdminErrorList(form, []),  # type: ignore[arg-type]
         "media": model_admin.media + adminform.media,
         "preserved_filters": model_admin.get_preserved_filters(request),
+        "show_save_and_continue": False,
+        "show_save_and_add_another": add_another,
     }
     return model_admin.render_change_form(request, context, add=True)

@@ -103,7 +103,10 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
         for user_id in users:
             service(user_id, actor=request.user.get_username())
         text = f"{len(users):,} pipeline{'' if len(users) == 1 else 's'} {done}."
-        messages.success(request, text) if users else messages.warning(request, f"All of these were {done} already.")
+        if users:
+            messages.success(request, text)
+        else:
+            messages.warning(request, f"All of these were {done} already.")
 
     # --- one pipeline ---
 

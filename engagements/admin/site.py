@@ -7,12 +7,11 @@ PRODUCT = "Ordered delivery"
 
 
 def name_site(site: AdminSite) -> None:
-    """Leave alone what the project that embeds this app has set."""
+    """Leave alone what the project that embeds this app has named and dressed itself."""
     if site.site_header == AdminSite.site_header:
         site.site_header = PRODUCT
-    if site.site_title == AdminSite.site_title:
         site.site_title = PRODUCT
-    if site.index_title == AdminSite.index_title:
+        site.site_url = None  # nothing is there to view beside the admin
         site.index_title = "Operations"
     if site.index_template is None:
         site.index_template = "engagements/admin/index.html"

@@ -1,6 +1,7 @@
 """What the pages are made of: nothing that a Content-Security-Policy would block, and nothing of users' unescaped."""
 
 from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -110,10 +111,8 @@ def test_hostile_payloads_answers_and_reasons_are_shown_as_text(console: Client)
         address("pipeline", "alice/purge/"),
         address("pipeline", "alice/skip/"),
         address("auditentry"),
-        address("engagement", f"?q={'%3Cscript%3Ealert(1)%3C/script%3E'}"),
-        address(
-            "engagement", "add/?user_id=%3Cscript%3Ealert(1)%3C/script%3E&payload=%3C/textarea%3E%3Cscript%3Ealert(1)"
-        ),
+        address("engagement", "?q=%3Cscript%3Ealert(1)%3C/script%3E"),
+        address("engagement", f"add/?{urlencode({'user_id': HOSTILE_TEXT, 'payload': '</textarea>' + HOSTILE_TEXT})}"),
     ]
     for page in pages:
         text = console.get(page).content.decode()
