@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from uuid import uuid4
 
-from django.db import transaction
+import pytest
+from django.db import OperationalError, transaction
 
 from engagements.models import Engagement
 from engagements.services import BulkItem, produce, produce_bulk
@@ -86,6 +87,29 @@ def test_a_deadlock_of_two_producers_is_tried_again(connect: Connect) -> None:
 
     assert [item.status for item in producing.result(timeout=20)] == ["created", "created"]
     assert (pipeline("ann").depth, pipeline("bob").depth) == (2, 2)
+
+
+def test_a_deadlock_inside_the_callers_own_transaction_is_the_callers(connect: Connect) -> None:
+    """Half of a transaction cannot be repeated: the caller is told, and repeats all of it."""
+    other = connect()
+    start_worker(other, "w1")
+    for user in ("ann", "bob"):
+        produce(user_id=user, payload={})
+    other.execute("SET deadlock_timeout = '1min'")
+
+    def work() -> None:
+        with transaction.atomic():
+            produce_bulk([{"user_id": user, "payload": {}} for user in ("ann", "bob")])
+
+    with other.transaction():
+        other.execute("SELECT 1 FROM engagements_pipeline WHERE user_id = 'bob' FOR NO KEY UPDATE")
+        producing = in_thread(work)
+        until_lock_wait(connect())
+        other.execute("SELECT 1 FROM engagements_pipeline WHERE user_id = 'ann' FOR NO KEY UPDATE")
+
+    with pytest.raises(OperationalError, match="deadlock"):
+        producing.result(timeout=20)
+    assert (pipeline("ann").depth, pipeline("bob").depth) == (1, 1)
 
 
 def _bulk(items: list[dict[str, object]]) -> Callable[[], list[BulkItem]]:
