@@ -1,16 +1,20 @@
-"""The ASGI application, for any ASGI server: `uvicorn deliveryproject.asgi:application`."""
+"""The ASGI application, for any ASGI server: `uvicorn deliveryproject.asgi:application`.
+
+Django itself runs synchronously, on a fixed set of threads, each with a database connection that it keeps. Its own ASGI
+handler changes threads for every middleware and starts a new thread for every request, which cost five times what an
+engagement's transaction does (docs/adr/0003-asgi-server.md).
+"""
 
 import os
 
+from a2wsgi import WSGIMiddleware
 from django.conf import settings
-from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deliveryproject.settings")
-# Under ASGI each request runs in a thread of its own: a connection kept per thread would never be used twice.
-os.environ.setdefault("DATABASE_POOL_SIZE", "10")
 
-_django = get_asgi_application()
+_django = get_wsgi_application()
 
 from engagements.api.body_limit import BodyLimit  # noqa: E402 - needs Django to be set up
 
-application = BodyLimit(_django, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+application = BodyLimit(WSGIMiddleware(_django, workers=settings.WEB_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

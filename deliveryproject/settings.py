@@ -80,9 +80,8 @@ SITE_URL = _up.web_url if _up else ""
 BROKER_URL = env.str("BROKER_URL", default="") or (_up.broker_url if _up else "")
 """Empty when neither is known: publishing then fails at once with a message that says so."""
 
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
-"""Connections that one process shares among its threads; 0: each thread has one of its own. The ASGI
-application sets 10."""
+WEB_THREADS = env.int("WEB_THREADS", default=10)
+"""Requests that one web process works on at a time; each thread keeps a database connection."""
 
 
 def _database() -> dict[str, object]:
@@ -93,9 +92,8 @@ def _database() -> dict[str, object]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name")
     options: dict[str, object] = {"connect_timeout": 5, **database.get("OPTIONS", {})}  # type: ignore[dict-item]
-    if DATABASE_POOL_SIZE:
-        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10, "max_idle": 60}
     database["OPTIONS"] = options
+    database["CONN_MAX_AGE"] = None
     # A connection that died while idle is found before it is used.
     database["CONN_HEALTH_CHECKS"] = True
     return database
@@ -125,7 +123,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "engagements.api.user_paths.RouteByEncodedPath",
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -169,8 +167,8 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # Static files are served from the packages they came in: nothing has to be collected before a start.
-SERVESTATIC_USE_FINDERS = True
-SERVESTATIC_AUTOREFRESH = DEBUG
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 """Bytes of a request's body; a larger one is answered 413."""

@@ -30,8 +30,10 @@ class RouteByEncodedPath:
 
 def _encoded_rest(request: HttpRequest) -> str:
     """What follows PIPELINES, percent-encoded."""
-    if isinstance(request, ASGIRequest):
-        raw = bytes(request.scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
+    # Django's ASGI request has the scope; behind a WSGI adapter it is in the environment (a2wsgi).
+    scope = request.scope if isinstance(request, ASGIRequest) else request.META.get("asgi.scope")
+    if scope is not None:
+        raw = bytes(scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
         prefix = (request.script_name or "") + PIPELINES
         if raw.startswith(prefix):
             return raw.removeprefix(prefix)
