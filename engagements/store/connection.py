@@ -17,6 +17,8 @@ STANDSTILL_SECONDS = 5
 
 def current() -> Connection:
     """Django's connection of this thread, so that a statement takes part in the caller's transaction."""
+    # A thread keeps its connection from request to request: one that died meanwhile is found here, once per request.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = connection.connection
     assert isinstance(raw, psycopg.Connection)
