@@ -22,11 +22,8 @@ RESTART_SECONDS = 10
 @contextmanager
 def running(directory: Path, *, before: tuple[str, ...] = (), **settings: str) -> Iterator[Up]:
     """An `up` that is ready; stopped at the end whatever happened."""
-    up = Up(directory, settings, before=before)
-    try:
+    with Up(directory, settings, before=before) as up:
         yield up.wait_until_ready()
-    finally:
-        up.stop()
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +73,10 @@ def test_other_commands_find_the_servers_with_no_setting(up: Up) -> None:
 
 
 def test_a_second_up_on_the_same_data_is_refused(up: Up) -> None:
-    second = Up(up.directory)
-    try:
-        assert second.process.wait(30) != 0
-        assert f"process {up.process.pid}) already runs on" in second.output
-        assert "Traceback" not in second.output
-    finally:
-        second.stop()
+    with Up(up.directory) as second:
+        assert second.wait() != 0
+    assert f"process {up.process.pid}) already runs on" in second.output
+    assert "Traceback" not in second.output
     assert answers(up)
 
 
@@ -90,8 +84,8 @@ def test_a_port_that_is_taken_is_a_clear_error(directory: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        refused = Up(directory, port=taken.getsockname()[1])
-        assert refused.process.wait(30) != 0
+        with Up(directory, port=taken.getsockname()[1]) as refused:
+            assert refused.wait() != 0
     assert f"Port {refused.port} cannot be used" in refused.output
     assert "Traceback" not in refused.output
 
@@ -164,32 +158,27 @@ def test_a_stop_leaves_no_process_and_no_note(directory: Path, number: signal.Si
 def test_closing_its_terminal_stops_it(directory: Path) -> None:
     """Though no signal comes: where `make` is the first process in the terminal, it keeps the hang-up to itself."""
     screen, terminal = os.openpty()
-    up = Up(directory, {"WORKERS": "1"}, stdin=terminal)
-    os.close(terminal)
-    try:
+    with Up(directory, {"WORKERS": "1"}, stdin=terminal) as up:
+        os.close(terminal)
         up.wait_until_ready()
         os.close(screen)
-        assert up.process.wait(30) == 0
-        assert processes_of(directory) == {}
-    finally:
-        up.stop()
+        assert up.wait() == 0
+    assert processes_of(directory) == {}
 
 
 def test_a_stop_during_the_start_leaves_no_process(directory: Path) -> None:
-    up = Up(directory)
-    try:
-        until(lambda: "Starting" in up.output, seconds=30, what="the start begins")
-    finally:
+    with Up(directory) as up:
+        until(lambda: "Starting" in up.output, seconds=60, what="the start begins")
         assert up.stop(signal.SIGINT) == 0
     assert processes_of(directory) == {}
 
 
 def test_after_kill_9_the_next_start_works_and_leaves_no_process(directory: Path) -> None:
-    first = Up(directory, {"WORKERS": "1"}).wait_until_ready()
-    with psycopg.connect(first.state.database_url) as connection:
-        connection.execute("CREATE TABLE kept ()")
-    left = first.state.parts
-    first.kill()
+    with running(directory, WORKERS="1") as first:
+        with psycopg.connect(first.state.database_url) as connection:
+            connection.execute("CREATE TABLE kept ()")
+        left = first.state.parts
+        first.kill()
     with running(directory, WORKERS="1") as second:
         assert not any(part.is_alive() for part in left.values())
         with psycopg.connect(second.state.database_url) as connection:
@@ -198,10 +187,10 @@ def test_after_kill_9_the_next_start_works_and_leaves_no_process(directory: Path
 
 def test_kill_9_of_everything_at_once_is_survived(directory: Path) -> None:
     """As when a machine loses its power; the pid in a server's lock file may be anybody's afterwards."""
-    first = Up(directory, {"WORKERS": "1"}).wait_until_ready()
-    for pid in processes_of(directory):
-        os.kill(pid, signal.SIGKILL)
-    first.process.wait()
+    with running(directory, WORKERS="1") as first:
+        for pid in processes_of(directory):
+            os.kill(pid, signal.SIGKILL)
+        first.wait()
     until(lambda: not processes_of(directory), seconds=10, what="all are gone")
     lock = directory / "postgres" / "postmaster.pid"
     # This test's own pid: alive, not PostgreSQL, and nobody's to kill.

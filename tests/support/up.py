@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from deliveryproject.local.identity import Identity
 from deliveryproject.local.ports import free_port
@@ -21,6 +21,9 @@ _numbers = itertools.count(1)
 
 READY_SECONDS = 60
 """For the slowest machine; two cores take about five seconds."""
+
+END_SECONDS = 60
+"""Twice what the slowest part is given to stop before it is killed."""
 
 
 def until(look: Callable[[], T], *, seconds: float, what: str) -> T:
@@ -39,7 +42,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Up:
-    """One `up`; start it again on the same directory with another object."""
+    """One `up`, stopped when the block ends; start it again on the same directory with another object."""
 
     def __init__(
         self,
@@ -70,6 +73,12 @@ class Up:
                 start_new_session=True,
             )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     @property
     def output(self) -> str:
         return self.output_file.read_text()
@@ -80,7 +89,7 @@ class Up:
         assert state is not None, self.output
         return state
 
-    def wait_until_ready(self) -> "Up":
+    def wait_until_ready(self) -> Self:
         """Returns itself. One that does not become ready is killed, and the test fails with what it printed."""
 
         def ready() -> bool:
@@ -115,11 +124,14 @@ class Up:
         """Ask it to stop and return its exit status; no test may leave one running."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it ends; one that does not is killed."""
         try:
-            return self.process.wait(60)
+            return self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise
 
     def kill(self) -> None:
