@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-import psycopg
 from django.db import OperationalError, connection, transaction
 
 from engagements import liveness, wakeups
@@ -232,15 +231,17 @@ def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Dupl
 
 
 def _retry_deadlock(work: Callable[[], T]) -> T:
-    """Run a transaction again that PostgreSQL chose as the victim; inside a caller's atomic() that is the caller's."""
-    if connection.in_atomic_block:
-        return work()
-    for attempt in range(1, DEADLOCK_TRIES + 1):
+    """Run a transaction again that PostgreSQL chose as the victim; inside a caller's atomic() that is the caller's.
+
+    Raises Django's errors, also for the store's own statements.
+    """
+    tries = 1 if connection.in_atomic_block else DEADLOCK_TRIES
+    for attempt in range(1, tries + 1):
         try:
-            return work()
-        except (OperationalError, psycopg.OperationalError) as error:  # by Django's statements, or by the store's
-            cause = error if isinstance(error, psycopg.Error) else error.__cause__
-            if getattr(cause, "sqlstate", None) != DEADLOCK or attempt == DEADLOCK_TRIES:
+            with connection.wrap_database_errors:
+                return work()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK or attempt == tries:
                 raise
             time.sleep(0.01 * attempt)
     raise AssertionError("unreachable")
