@@ -166,7 +166,7 @@ def test_a_worker_is_killed_in_the_middle_of_10_000(system: System, receiver: Re
     post_all(system.api, items[:5000])
     with ThreadPoolExecutor(1) as producer:
         rest = producer.submit(post_all, system.api, items[5000:])
-        pinned = {pipeline["user_id"]: pipeline["worker"] for pipeline in system.api.pipelines()}
+        pinned = system.api.pinned(users)
         wait_for_accepted(receiver, 3000, users)
         killed = system.kill("w1@crash")
         rest.result()
@@ -191,8 +191,8 @@ def test_a_worker_that_is_asked_to_stop_hands_its_users_on(system: System, recei
         receiver.script(Hang(), Answer(), user=user)
     items = rounds(users + hung, 20)
     post_all(system.api, items)
-    pinned = {user: system.api.worker_of(user) for user in users[:60] + hung}
     wait_for_accepted(receiver, 600, users)
+    pinned = system.api.pinned(users + hung)
     mine = [user for user, worker in pinned.items() if worker == "w2@crash"]
     before = tokens(receiver, mine)
     unfinished = [user for user in mine if len(receiver.accepted[user]) < 20]

@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -93,6 +93,11 @@ class Api:
     def worker_of(self, user: str) -> str:
         """The worker that this user's pipeline is pinned to."""
         return str(self.pipeline(user)["worker"])
+
+    def pinned(self, users: Collection[str]) -> dict[str, str]:
+        """User → worker, of these users."""
+        wanted = set(users)
+        return {one["user_id"]: one["worker"] for one in self.pipelines() if one["user_id"] in wanted}
 
     def set_timeout(self, user: str, seconds: float | None) -> None:
         self.ask("PATCH", self._pipeline(user), {"timeout_seconds": seconds})

@@ -28,21 +28,34 @@ def violations(receiver: Receiver, users: Iterable[str], *, crashes: bool = Fals
 
 
 def violations_of_accepted(receiver: Receiver, users: Iterable[str]) -> list[str]:
-    """What a receiver with the sequence check accepted of these users: exactly once, in order.
+    """What a receiver with the sequence check accepted of these users: exactly once, in order, and never a step back.
 
-    For tests in which a frozen worker may repeat an attempt or overlap its successor's.
+    For tests in which a frozen worker may repeat an old attempt or overlap its successor's.
     """
     found = []
     for user in users:
-        requests = {request.data["id"]: request for request in reversed(receiver.of_user(user))}
-        taken = [requests[id] for sequence, id in receiver.accepted[user] if sequence is not None]
-        found += [f"{user}: {line}" for line in (*_in_order(taken), *_accepted(receiver, user))]
+        requests = [request for request in receiver.of_user(user) if request.sequence is not None]
+        by_id = {request.data["id"]: request for request in requests}
+        taken = [by_id[id] for sequence, id in receiver.accepted[user] if sequence is not None]
+        lines = (*_steps_back(requests), *_in_order(taken), *_accepted(receiver, user))
+        found += [f"{user}: {line}" for line in lines]
     return found
 
 
 def accepted_ids(receiver: Receiver, user: str) -> list[str]:
     """The ids that the receiver accepted of this user, in order."""
     return [id for _, id in list(receiver.accepted[user])]
+
+
+def stale_requests(receiver: Receiver, user: str) -> list[Received]:
+    """Requests that came under a token below one seen before: what a worker sent that had lost its lease."""
+    newest, stale = 0, []
+    for request in receiver.of_user(user):
+        if request.sequence is not None:
+            if _token(request) < newest:
+                stale.append(request)
+            newest = max(newest, _token(request))
+    return stale
 
 
 def _one_by_one(requests: list[Received], *, crashes: bool) -> Iterable[str]:
@@ -106,3 +119,14 @@ def _firsts(requests: list[Received]) -> list[Received]:
 
 def _token(request: Received) -> int:
     return int(request.data["fencing_token"])
+
+
+def _steps_back(requests: list[Received]) -> Iterable[str]:
+    """Under a token that was the greatest so far, nothing is sent that is not above all that was sent before it."""
+    newest, greatest = 0, 0
+    for request in requests:
+        token, sequence = _token(request), request.sequence or 0
+        if token >= newest:
+            if sequence < greatest:
+                yield f"{request.data['id']} of sequence {sequence} was attempted again after {greatest}"
+            newest, greatest = token, max(greatest, sequence)
