@@ -35,7 +35,7 @@ EXIT_SECONDS = 2.0
 """How long a process that ends waits for its last wake-ups to go out."""
 
 
-def wake(users: Mapping[str | None, Sequence[str]]) -> None:
+def wake(users: Mapping[str | None, Sequence[str]] | Mapping[str, Sequence[str]]) -> None:
     """Announce work: worker → users. Those without a worker (None) are found by the poll of the first that starts."""
     _publisher().add({worker: names for worker, names in users.items() if worker is not None}, unordered=False)
 

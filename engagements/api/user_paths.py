@@ -34,7 +34,7 @@ def _encoded_rest(request: HttpRequest) -> str:
     scope = request.scope if isinstance(request, ASGIRequest) else request.META.get("asgi.scope")
     if scope is not None:
         raw = bytes(scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
-        prefix = (request.script_name or "") + PIPELINES
+        prefix = request.META.get("SCRIPT_NAME", "") + PIPELINES
         if raw.startswith(prefix):
             return raw.removeprefix(prefix)
     return _encoded_again(request.path_info.removeprefix(PIPELINES))

@@ -26,11 +26,13 @@ class Move(Enum):
 
     @property
     def sources(self) -> tuple[Status, ...]:
-        return self.value[0]
+        sources: tuple[Status, ...] = self.value[0]
+        return sources
 
     @property
     def target(self) -> Status:
-        return self.value[1]
+        target: Status = self.value[1]
+        return target
 
     def allowed_from(self, status: Status) -> bool:
         return status in self.sources

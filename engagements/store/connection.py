@@ -1,5 +1,6 @@
 """How the store's statements reach PostgreSQL: bound by the server, on Django's connection or one of the engine's."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -7,6 +8,8 @@ from django.db import connection
 from psycopg.rows import TupleRow, dict_row
 
 Connection = psycopg.Connection[Any]
+
+Params = Sequence[Any] | Mapping[str, Any] | None
 
 KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """A database host that vanished is noticed within about ten seconds (the last is in milliseconds)."""
@@ -43,19 +46,19 @@ def dedicated(*, application_name: str) -> Connection:
     return raw
 
 
-def fetch(conn: Connection, sql: str, params: object = None) -> list[TupleRow]:
+def fetch(conn: Connection, sql: str, params: Params = None) -> list[TupleRow]:
     """All rows of one statement, as tuples."""
     with psycopg.Cursor(conn) as cursor:
-        return cursor.execute(sql, params).fetchall()  # type: ignore[arg-type]
+        return cursor.execute(sql, params).fetchall()
 
 
-def fetch_dicts(conn: Connection, sql: str, params: object = None) -> list[dict[str, Any]]:
+def fetch_dicts(conn: Connection, sql: str, params: Params = None) -> list[dict[str, Any]]:
     """All rows of one statement, by column name."""
     with psycopg.Cursor(conn, row_factory=dict_row) as cursor:
-        return cursor.execute(sql, params).fetchall()  # type: ignore[arg-type]
+        return cursor.execute(sql, params).fetchall()
 
 
-def run(conn: Connection, sql: str, params: object = None) -> int:
+def run(conn: Connection, sql: str, params: Params = None) -> int:
     """Run one statement; the number of rows it touched."""
     with psycopg.Cursor(conn) as cursor:
-        return cursor.execute(sql, params).rowcount  # type: ignore[arg-type]
+        return cursor.execute(sql, params).rowcount

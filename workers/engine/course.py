@@ -14,7 +14,6 @@ import psycopg
 
 from engagements import conf
 from engagements.store import lease, settle
-from engagements.store.connection import Connection
 from engagements.store.lease import Grant
 from engagements.store.settle import Settled
 from workers.engine.attempts import attempt, attempt_now
@@ -22,6 +21,7 @@ from workers.engine.channelset import ChannelSet, Loaded
 from workers.engine.flight import Ended, Flight, settlement_of
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
+from workers.engine.waiting import BUSY_SECONDS, Waiting
 
 logger = logging.getLogger("workers.engine")
 
@@ -31,17 +31,8 @@ CLAIM_USERS = 500
 SETTLE_USERS = 500
 """Users per settle. Larger groups cost less per engagement and let each wait longer."""
 
-BUSY_SECONDS = 0.01
-"""Until a user whose row was locked by somebody is tried again."""
-
-BUSY_LONGEST_SECONDS = 0.5
-"""A caller's open transaction may hold the row for long; the pause doubles up to this."""
-
 DATABASE_PAUSE_SECONDS = 0.2
 """After a lost connection, until the next try."""
-
-TIMER_SLACK_SECONDS = 0.001
-"""A timer that fires before PostgreSQL's clock agrees would find nothing due and cost a second look."""
 
 LEASE_MARGIN_SECONDS = 1.0
 """Nothing is sent in the last part of a lease."""
@@ -64,77 +55,41 @@ class Course:
         self.worker = worker
         self.limit = limit
         self.flights: dict[str, Flight] = {}
-        self.wanted: dict[str, None] = {}
+        self.waiting = Waiting()
         self._channels = channels
         self._trust = trust
         self._claims = claims
         self._settled = settled
-        self._asleep: dict[str, asyncio.TimerHandle] = {}
-        self._pauses: dict[str, float] = {}
         self._ended: list[Ended] = []
-        self._has_wanted = asyncio.Event()
         self._has_ended = asyncio.Event()
         self._stopping = False
         self._settling = 0
         self._usable_lease = conf.lease_seconds() - LEASE_MARGIN_SECONDS
 
-    # --- Wanting ---
-
     def want(self, users: Iterable[str]) -> None:
         """Look at these users soon; one that is being worked on is looked at again when that ends."""
-        if self._stopping:
-            return
         for user in users:
             flight = self.flights.get(user)
-            if flight is not None:
+            if flight is None:
+                self.waiting.add(user)
+            else:
                 flight.again = True
-                continue
-            timer = self._asleep.pop(user, None)
-            if timer is not None:
-                timer.cancel()
-            self.wanted[user] = None
-        if self.wanted:
-            self._has_wanted.set()
 
     @property
     def load(self) -> int:
-        return len(self.flights) + len(self.wanted)
-
-    def _sleep(self, user: str, seconds: float) -> None:
-        if seconds <= 0:
-            self.want([user])
-            return
-        timer = self._asleep.get(user)
-        if timer is not None:
-            timer.cancel()
-        self._asleep[user] = asyncio.get_running_loop().call_later(seconds + TIMER_SLACK_SECONDS, self._awake, user)
-
-    def _awake(self, user: str) -> None:
-        self._asleep.pop(user, None)
-        self.want([user])
-
-    def _try_again(self, user: str) -> None:
-        pause = self._pauses.get(user, BUSY_SECONDS)
-        self._pauses[user] = min(pause * 2, BUSY_LONGEST_SECONDS)
-        self._sleep(user, pause)
+        """Users worked on or about to be."""
+        return len(self.flights) + len(self.waiting.users)
 
     # --- Claiming ---
 
     async def claim_forever(self) -> None:
         while True:
-            await self._has_wanted.wait()
+            await self.waiting.wait()
             free = self.limit - len(self.flights)
             if free <= 0 or not self._trust.holds():
                 await asyncio.sleep(0.01)
                 continue
-            users = []
-            while self.wanted and len(users) < min(CLAIM_USERS, free):
-                user = next(iter(self.wanted))
-                del self.wanted[user]
-                users.append(user)
-            if not self.wanted:
-                self._has_wanted.clear()
-            await self._claim(users)
+            await self._claim(self.waiting.take(min(CLAIM_USERS, free)))
 
     async def _claim(self, users: list[str]) -> None:
         for user in users:
@@ -149,7 +104,7 @@ class Course:
                 self._land(user, want=True)
             return
         for grant in claim.grants:
-            self._pauses.pop(grant.user_id, None)
+            self.waiting.not_busy(grant.user_id)
             self._serve(self.flights[grant.user_id], grant, asked)
         for user, seconds in claim.asleep.items():
             self._land(user, asleep=seconds)
@@ -166,13 +121,13 @@ class Course:
         """The flight ends; what was announced meanwhile is looked at."""
         flight = self.flights.pop(user)
         if want or flight.again:
-            self.want([user])
+            self.waiting.add(user)
         elif busy:
-            self._try_again(user)
+            self.waiting.add_busy(user)
         elif asleep is not None:
-            self._sleep(user, asleep)
+            self.waiting.add_later(user, asleep)
         else:
-            self._pauses.pop(user, None)
+            self.waiting.not_busy(user)
 
     # --- Attempting ---
 
@@ -297,7 +252,7 @@ class Course:
         """The lease was revoked, or the settle had happened: free what is left of the lease, and look again."""
         tokens = {ended.flight.user_id: ended.grant.token for ended in batch}
         try:
-            await lane.run(_release, {user: tokens[user] for user in result.lost}, self.worker)
+            await lane.run(lease.release, {user: tokens[user] for user in result.lost}, worker=self.worker)
         except psycopg.OperationalError as error:
             logger.warning("release failed, the leases will run out: %s", error)
         for user in result.lost:
@@ -312,12 +267,4 @@ class Course:
     def stop(self) -> None:
         """Start nothing any more; what runs may end."""
         self._stopping = True
-        self.wanted.clear()
-        self._has_wanted.clear()
-        for timer in self._asleep.values():
-            timer.cancel()
-        self._asleep.clear()
-
-
-def _release(conn: Connection, held: dict[str, int], worker: str) -> None:
-    lease.release(conn, held, worker=worker)
+        self.waiting.close()

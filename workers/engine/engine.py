@@ -154,7 +154,7 @@ class Engine:
 
         def took_over(users: dict[str, list[str]]) -> None:
             course.want(users.pop(self.worker, []))
-            wakeups.wake(dict(users))
+            wakeups.wake(users)
 
         keeper = Keeper(
             worker=self.worker,
@@ -272,7 +272,7 @@ class Engine:
                 course.held(),
                 {id: flight.grant.token for id, flight in free.flights.items() if flight.grant},
             )
-            wakeups.wake(dict(moved))
+            wakeups.wake(moved)
         except psycopg.OperationalError as error:
             logger.warning("could not leave in order, the leases will run out: %s", error)
 

@@ -118,12 +118,12 @@ class Keeper:
                 await asyncio.sleep(0.005)
             room = min(POLL_USERS, self._course.limit - self._course.load)
             users = await lane.run(workers.due, self.worker, limit=room)
-            known = self._course.flights.keys() | self._course.wanted.keys()
+            known = self._course.flights.keys() | self._course.waiting.users.keys()
             fresh = [user for user in users if user not in known]
             self._course.want(fresh)
             if len(users) < room or not fresh:
                 break
-            while len(self._course.wanted) > POLL_USERS // 4:
+            while len(self._course.waiting.users) > POLL_USERS // 4:
                 await asyncio.sleep(0.005)
         self._free.look()
 

@@ -14,16 +14,15 @@ from engagements.store.lease import Grant
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
 from workers.engine.course import (
-    BUSY_SECONDS,
     CLAIM_USERS,
     DATABASE_PAUSE_SECONDS,
     LEASE_MARGIN_SECONDS,
     SETTLE_USERS,
-    TIMER_SLACK_SECONDS,
 )
 from workers.engine.flight import Ended, Flight, settlement_of
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
+from workers.engine.waiting import BUSY_SECONDS, TIMER_SLACK_SECONDS
 
 logger = logging.getLogger("workers.engine")
 
