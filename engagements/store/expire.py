@@ -4,7 +4,7 @@ Idempotent: two sweeps at once, or a sweep beside the engine, settle each engage
 pipelines ascending, skipping those that somebody works on, then engagements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -121,9 +121,13 @@ def sweep(conn: Connection, *, after: Place | None = None, limit: int = SWEEP_LI
     return expired
 
 
-def expire_lines(conn: Connection, users: Sequence[str]) -> Expired:
-    """Settle what is overdue near the front of these pipelines, which the caller has locked."""
-    return expire_locked(conn, users, [id for (id,) in fetch(conn, _OVERDUE_IN_LINE, [list(users)])])
+def expire_lines(conn: Connection, heads: Mapping[str, UUID]) -> Expired:
+    """Settle these overdue heads (user → id), and what is overdue near the front of their pipelines: all locked.
+
+    A head in service need not be at the front: what came late stands before it.
+    """
+    near = [id for (id,) in fetch(conn, _OVERDUE_IN_LINE, [list(heads)])]
+    return expire_locked(conn, list(heads), [*heads.values(), *near])
 
 
 def expire_locked(conn: Connection, users: Sequence[str], ids: Sequence[UUID]) -> Expired:

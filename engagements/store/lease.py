@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from engagements import conf
+from engagements.domain.causality import in_cycle
 from engagements.domain.head import Expire, Head, Raise, Serve, Wait, consider
 from engagements.domain.moves import Status
+from engagements.store.ancestors import ancestors
 from engagements.store.connection import Connection, fetch, fetch_dicts, run
 from engagements.store.expire import expire_lines
 
 logger = logging.getLogger("engagements.store")
 
 ROUNDS = 50
-"""How often a claim picks heads again after raising or expiring some; what is left then is found by the poll."""
+"""How often a claim picks heads again after raising or expiring some; what is left then is busy, and claimed anew."""
 
 
 class Grant(NamedTuple):
@@ -128,7 +130,7 @@ def claim(conn: Connection, users: Sequence[str], *, worker: str) -> Claim:
     result = Claim()
     params = {"users": list(users), "worker": worker}
     with conn.transaction():
-        locked = dict(fetch(conn, _LOCK, params))
+        locked: dict[str, UUID | None] = dict(fetch(conn, _LOCK, params))
         _Choice(conn, locked, worker, result).run()
     rest = set(users) - locked.keys()
     if rest:
@@ -156,6 +158,7 @@ class _Choice:
             if not self.open:
                 break
             self._round()
+        self.result.busy += self.open
         if self.serve:
             self._mark()
         if self.sleep:
@@ -164,7 +167,8 @@ class _Choice:
     def _round(self) -> None:
         heads = fetch_dicts(self.conn, _HEADS, [list(self.open), list(self.open.values())])
         raised: dict[UUID, datetime] = {}
-        overdue: list[str] = []
+        waiting: dict[UUID, dict[str, Any]] = {}
+        overdue: dict[str, UUID] = {}
         empty: list[str] = []
         for row in heads:
             user = row["user_id"]
@@ -176,15 +180,21 @@ class _Choice:
                 case Serve():
                     self.serve[user] = row
                 case Wait(until):
-                    self.sleep[user] = until
-                    self.result.asleep[user] = max(0.0, (until - row["now"]).total_seconds())
+                    self._sleep(row, until)
                 case Raise(order_time):
                     raised[row["id"]] = order_time
+                    waiting[row["id"]] = row
                     continue
                 case Expire():
-                    overdue.append(user)
+                    overdue[user] = row["id"]
                     continue
             del self.open[user]
+        if raised:
+            parents = ancestors(self.conn, list(raised), pending=True)
+            for id in [id for id in raised if in_cycle(id, parents)]:  # above each other without end
+                del raised[id]
+                self._sleep(waiting[id], waiting[id]["expires_at"])
+                del self.open[waiting[id]["user_id"]]
         if raised:
             run(self.conn, _RAISE, [list(raised), list(raised.values())])
             self.result.raised += raised
@@ -197,6 +207,10 @@ class _Choice:
                 del self.open[user]
         if empty:
             self._empty(empty)
+
+    def _sleep(self, row: dict[str, Any], until: datetime) -> None:
+        self.sleep[row["user_id"]] = until
+        self.result.asleep[row["user_id"]] = max(0.0, (until - row["now"]).total_seconds())
 
     def _mark(self) -> None:
         params = {

@@ -17,6 +17,7 @@ from engagements.domain.errors import EngagementsError, IdReused, Invalid
 from engagements.domain.moves import Status
 from engagements.domain.ordering import FUTURE_TOLERANCE, above, held_until, is_late, order_time
 from engagements.domain.ring import Ring
+from engagements.store.ancestors import ancestors
 from engagements.store.arrays import blobs, flags, numbers, texts, times, uuids
 from engagements.store.connection import Connection, fetch, run
 from engagements.store.pipelines import Enlisted, enlist
@@ -67,14 +68,7 @@ SELECT clock_timestamp(), ARRAY(SELECT name FROM engagements_channel WHERE activ
 
 _KNOWN = "SELECT id, content_digest, order_time FROM engagements_engagement WHERE id = ANY(%s)"
 
-_ANCESTORS = """
-WITH RECURSIVE up AS (
-    SELECT id, causal_parent FROM engagements_engagement WHERE id = ANY(%s)
-    UNION
-    SELECT e.id, e.causal_parent FROM up JOIN engagements_engagement e ON e.id = up.causal_parent
-)
-SELECT id, causal_parent FROM up WHERE causal_parent IS NOT NULL
-"""
+_REFERENCED = "SELECT EXISTS (SELECT FROM engagements_engagement WHERE causal_parent = ANY(%s))"
 
 # Arrival numbers follow the list; rows go in by id, so that two producers of the same ids cannot wait for each other.
 _INSERT = """
@@ -223,24 +217,25 @@ class _Insertion:
         self.outcomes[place] = _judge(draft, bytes(rows[0][1])) if rows else otherwise or IdReused(_REUSED)
 
     def _refuse_cycles(self) -> None:
-        """Only an id that the producer chose can already be somebody's ancestor."""
+        """A cycle comes back to its newcomer: only one that somebody names as a parent can close it."""
         linked = [
-            (place, draft)
+            (place, draft.id, draft.causal_parent)
             for place, draft in self.open.items()
             if draft.id is not None and draft.causal_parent is not None
         ]
         if not linked:
             return
-        parents: dict[UUID, UUID | None] = dict(
-            fetch(self.conn, _ANCESTORS, [[draft.causal_parent for _, draft in linked]])
-        )
-        for place, draft in linked:
-            assert draft.id is not None
-            parents[draft.id] = draft.causal_parent
-            if in_cycle(draft.id, parents):
-                del parents[draft.id]
+        [(referenced,)] = fetch(self.conn, _REFERENCED, [[id for _, id, _ in linked]])
+        parents = ancestors(self.conn, [parent for _, _, parent in linked]) if referenced else {}
+        named = set(parents.values())
+        for place, id, parent in linked:
+            parents[id] = parent
+            if (referenced or id in named) and in_cycle(id, parents):
+                del parents[id]
                 detail = "closes a cycle: this engagement is already an ancestor of its parent"
                 self._refuse(place, Invalid.field("causal_parent", detail))
+            else:
+                named.add(parent)
 
     def _lock_pipelines(self) -> tuple[dict[str, Enlisted], datetime]:
         depths = Counter(draft.user_id for draft in self.open.values() if not draft.unordered)
@@ -259,7 +254,7 @@ class _Insertion:
             time = order_time(
                 stated=draft.produced_at,
                 received_at=now,
-                last_attempted=pipeline and pipeline.last_order_time,
+                last_attempted=pipeline.last_order_time if pipeline else None,
                 parent=self.parent_times.get(draft.causal_parent) if draft.causal_parent else None,
             )
             rows[place] = Stored(
