@@ -81,8 +81,9 @@ def conn(connect: Connect) -> Connection:
 
 
 def start_worker(conn: Connection, name: str) -> int:
-    """A worker that has just started under this name; its incarnation."""
+    """A worker that has just started under this name and lives for the whole test; its incarnation."""
     incarnation = workers.start(conn, name)
+    run(conn, "UPDATE engagements_worker SET heartbeat_at = clock_timestamp() + interval '1 h' WHERE name = %s", [name])
     liveness.forget()
     return incarnation
 
