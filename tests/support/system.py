@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -208,6 +208,22 @@ class System:
     def python(self, code: str, *, settings: Mapping[str, str] | None = None) -> str:
         """Run code in a process of its own that has this Django project set up, as a producer in Python has."""
         return self.manage("shell", "--no-imports", "-c", code, settings=settings)
+
+    @contextmanager
+    def python_in_background(self, code: str) -> Iterator[subprocess.Popen[str]]:
+        """As `python`, while the block runs; talk to it by its standard input and output."""
+        with subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
+            cwd=CHECKOUT,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def hook(self, receiver: Receiver) -> str:
         """The name of a new webhook channel to this receiver, which checks its signatures.
