@@ -46,9 +46,11 @@ FROM engagements_pipeline p
 WHERE p.user_id = %s AND e.user_id = p.user_id AND e.status = 'pending' AND NOT e.unordered
 """
 
+# A head in service keeps the time of its retry; whatever else is in line is looked at now.
 _RESUME = """
 UPDATE engagements_pipeline
-SET paused_at = NULL, due_at = CASE WHEN due_at IS NULL THEN NULL ELSE LEAST(due_at, clock_timestamp()) END
+SET paused_at = NULL,
+    due_at = CASE WHEN due_at IS NULL OR in_service IS NOT NULL THEN due_at ELSE LEAST(due_at, clock_timestamp()) END
 WHERE user_id = %s
 """
 

@@ -31,15 +31,17 @@ DELETE FROM engagements_attempt WHERE engagement_id IN (SELECT id FROM gone)
 def delete_old(conn: Connection, *, keep: timedelta, batches: int) -> int:
     """Delete up to `batches` batches of what settled longer than `keep` ago; how many engagements were chosen.
 
+    What has to stay is walked past, however much of it there is.
     Stopped in the middle it has deleted whole batches; the next run goes on.
     """
     deleted, after = 0, 0
-    for _ in range(batches):
+    while batches:
         rows = fetch_dicts(conn, _OLDEST, {"keep": keep, "after": after, "limit": BATCH})
         ids = [row["id"] for row in rows if row["deletable"]]
         if ids:
             run(conn, _DELETE, {"ids": ids, "keep": keep})
             deleted += len(ids)
+            batches -= 1
         if len(rows) < BATCH or not rows[-1]["old"]:
             break
         after = rows[-1]["arrival"]
