@@ -1,5 +1,6 @@
 """How the demo looks: 80 columns, readable without colour, in a pipe and in plain ASCII."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,14 +61,19 @@ class Screen:
         self.say(story)
         self.console.print()
 
+    def _wrap(self, text: str, indent: int) -> list[str]:
+        """Lines that fit behind an indent; a number stays with its unit."""
+        joined = re.sub(r"(\d) (s|ms|min)\b", "\\1\N{NO-BREAK SPACE}\\2", self._plain(text))
+        lines = textwrap.wrap(joined, self.console.width - indent)
+        return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
     def say(self, text: str, *, style: str = "") -> None:
-        for line in textwrap.wrap(self._plain(text), self.console.width - len(INDENT)):
+        for line in self._wrap(text, len(INDENT)):
             self.console.print(Text(INDENT + line, style=style))
 
     def aside(self, user: str, text: str) -> None:
         """What is known of a user between rows."""
-        lines = textwrap.wrap(self._plain(text), self.console.width - 2 * len(INDENT) - 6)
-        for number, line in enumerate(lines):
+        for number, line in enumerate(self._wrap(text, 2 * len(INDENT) + 6)):
             name = f"{'' if number else user:<6}"
             self.console.print(Text.assemble(2 * INDENT, (name, "bold"), (line, "yellow")))
 
