@@ -59,6 +59,12 @@ def check() -> None:
     _bounded(look)
 
 
+def forget() -> None:
+    """Look again at the next call, whatever the last look found."""
+    global _silent_until
+    _silent_until = 0.0
+
+
 def _depth(connection: Connection, queue: str) -> int:
     channel: Any = connection.channel()
     try:

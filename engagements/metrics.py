@@ -35,6 +35,12 @@ def text() -> bytes:
         return _cached[1]
 
 
+def forget() -> None:
+    """Read the database again at the next call."""
+    global _cached
+    _cached = None
+
+
 class _FromDatabase(Collector):
     def describe(self) -> list[Metric]:
         return []

@@ -181,9 +181,7 @@ class Engagement(models.Model):
             ),
             models.Index(fields=["user_id", "arrival"], name="engagement_of_user"),
             # The lists read these two backwards: what is delivered is most of the table and is left out.
-            models.Index(
-                fields=["status", "arrival"], condition=~Q(status="delivered"), name="engagement_undelivered"
-            ),
+            models.Index(fields=["status", "arrival"], condition=~Q(status="delivered"), name="engagement_undelivered"),
             models.Index(fields=["arrival"], condition=Q(late=True), name="engagement_late"),
             # Counting what settled lately; a few kilobytes in all, for rows lie about in the order of their time.
             BrinIndex(fields=["settled_at"], pages_per_range=32, autosummarize=True, name="engagement_settled"),

@@ -12,8 +12,13 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
+DRAINED = 8
+"""A body of up to so many times the limit is read to its end and thrown away before the refusal, for many clients see
+only a broken connection when they are answered while they still send. What is larger is cut off."""
+
+
 class BodyLimit:
-    """An ASGI application around another; bodies beyond `limit` bytes are answered 413 and read no further."""
+    """An ASGI application around another; bodies beyond `limit` bytes are answered 413 and never kept."""
 
     def __init__(self, application: Application, limit: int) -> None:
         self.application = application
@@ -24,20 +29,25 @@ class BodyLimit:
             await self.application(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"")
-        if length.isdigit() and int(length) > self.limit:
+        if length.isdigit() and int(length) > self.limit * DRAINED:
             await _refuse(send)
             return
-        body, size, more = [], 0, True
-        while more:
+        body: list[bytes] = []
+        size, more = 0, True
+        while more and size <= self.limit * DRAINED:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            body.append(message.get("body", b""))
-            size += len(body[-1])
-            if size > self.limit:
-                await _refuse(send)
-                return
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self.limit:
+                body.append(chunk)
+            else:
+                body.clear()
             more = message.get("more_body", False)
+        if size > self.limit:
+            await _refuse(send)
+            return
         await self.application(scope, _replay(b"".join(body), receive), send)
 
 

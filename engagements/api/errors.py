@@ -81,13 +81,26 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
             headers["Retry-After"] = str(int(wait))
     else:
         return None
-    return Response(document, status=document["status"], headers=headers, content_type=PROBLEM_TYPE)
+    return ProblemResponse(document, status=document["status"], headers=headers)
+
+
+class ProblemResponse(Response):
+    """A problem document whatever the view renders otherwise, and whatever the client said it accepts (RFC 9457)."""
+
+    @property
+    def rendered_content(self) -> Any:
+        self["Content-Type"] = PROBLEM_TYPE
+        return _encoded(self.data)
 
 
 def problem_response(status: int, detail: str, errors: Iterable[FieldError] = ()) -> HttpResponse:
     """A problem document outside of Django REST framework."""
-    text = json.dumps(problem(status, detail, errors), ensure_ascii=False)
-    return HttpResponse(text.encode(errors="backslashreplace"), status=status, content_type=PROBLEM_TYPE)
+    return HttpResponse(_encoded(problem(status, detail, errors)), status=status, content_type=PROBLEM_TYPE)
+
+
+def _encoded(document: dict[str, Any]) -> bytes:
+    """Half a surrogate pair, which a client can send as a field's name, goes out as JSON's own escape."""
+    return json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def unknown_path(request: HttpRequest, rest: str = "") -> HttpResponse:

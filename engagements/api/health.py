@@ -66,5 +66,11 @@ def _is_migrated() -> bool:
     return _migrated
 
 
+def forget() -> None:
+    """Look the migrations up again."""
+    global _migrated
+    _migrated = False
+
+
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]

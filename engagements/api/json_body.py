@@ -9,9 +9,8 @@ from django.conf import settings
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
-from rest_framework.response import Response
 
-from engagements.api.errors import PROBLEM_TYPE, TooLarge
+from engagements.api.errors import TooLarge
 
 
 class StrictJSONParser(BaseParser):
@@ -69,8 +68,5 @@ class JSONRenderer(BaseRenderer):
     ) -> bytes:
         if data is None:
             return b""
-        response = (renderer_context or {}).get("response")
-        if isinstance(response, Response) and response.status_code >= 400:
-            response.content_type = PROBLEM_TYPE
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode(errors="backslashreplace")

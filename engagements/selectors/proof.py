@@ -51,14 +51,14 @@ def of_user(user_id: str) -> Proof:
     return Proof(judge.checks, shown, omitted)
 
 
-def verdicts(user_id: str | None = None) -> Iterator[Verdict]:
+def verdicts(user_id: str | None = None, *, at_once: int = USERS_AT_ONCE) -> Iterator[Verdict]:
     """The verdicts on the whole history of one user or of all, ascending. Raises NotFound for an unknown user."""
     if user_id is not None:
         _must_exist(user_id)
         yield from _judged([user_id])
         return
     after = ""
-    while users := read_proof.users(current(), after=after, limit=USERS_AT_ONCE):
+    while users := read_proof.users(current(), after=after, limit=at_once):
         yield from _judged(users)
         after = users[-1]
 

@@ -38,7 +38,7 @@ _NUMBERED = f"""
 SELECT {_COLUMNS} FROM (
     SELECT * FROM engagements_engagement
     WHERE sequence IS NOT NULL AND (user_id, sequence) > (%(user)s, %(after)s) AND user_id <= %(last)s
-    ORDER BY user_id, sequence LIMIT {BATCH}
+    ORDER BY user_id, sequence LIMIT %(batch)s
 ) e {_JOINS} ORDER BY e.user_id, e.sequence
 """
 
@@ -46,7 +46,7 @@ _UNNUMBERED = f"""
 SELECT {_COLUMNS} FROM (
     SELECT * FROM engagements_engagement
     WHERE sequence IS NULL AND NOT unordered AND (user_id, arrival) > (%(user)s, %(after)s) AND user_id <= %(last)s
-    ORDER BY user_id, arrival LIMIT {BATCH}
+    ORDER BY user_id, arrival LIMIT %(batch)s
 ) e {_JOINS} ORDER BY e.user_id, e.arrival
 """
 
@@ -88,14 +88,14 @@ def users(conn: Connection, *, after: str, limit: int) -> list[str]:
     return [user for (user,) in fetch(conn, _USERS, [after, limit])]
 
 
-def history(conn: Connection, first: str, last: str) -> Iterator[dict[str, Any]]:
+def history(conn: Connection, first: str, last: str, *, batch: int = BATCH) -> Iterator[dict[str, Any]]:
     """All ordered engagements of the users `first` to `last`: the numbered by (user, sequence), then the rest."""
     for sql, key in ((_NUMBERED, "sequence"), (_UNNUMBERED, "arrival")):
         user, after = first, -1
         while True:
-            rows = fetch_dicts(conn, sql, {"user": user, "after": after, "last": last})
+            rows = fetch_dicts(conn, sql, {"user": user, "after": after, "last": last, "batch": batch})
             yield from rows
-            if len(rows) < BATCH:
+            if len(rows) < batch:
                 break
             user, after = rows[-1]["user_id"], rows[-1][key]
 

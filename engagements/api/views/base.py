@@ -25,6 +25,7 @@ class Call(APIView):
     parser_classes = [StrictJSONParser]
     renderer_classes = [JSONRenderer]
     metadata_class = None
+    http_method_names = ["get", "head", "post", "patch"]
 
     needs: ClassVar[dict[str, str]] = {}
 

@@ -37,17 +37,17 @@ class Command(BaseCommand):
 
 
 def _owner(name: str, role: str) -> User:
+    new = User(username=name)
+    new.set_unusable_password()
+    try:
+        new.clean_fields()
+    except ValidationError as error:
+        raise CommandError(f"{name!r} cannot be a name: {'; '.join(error.messages)}") from None
     user = User.objects.select_for_update().filter(username=name).first()
     if user is None:
-        user = User(username=name)
-        user.set_unusable_password()
-        try:
-            user.full_clean()
-        except ValidationError as error:
-            raise CommandError(f"{name!r} cannot be a name: {'; '.join(error.messages)}") from None
-        user.save()
-        user.groups.add(Group.objects.get(name=role))
-        return user
+        new.save()
+        new.groups.add(Group.objects.get(name=role))
+        return new
     if user.has_usable_password():
         raise CommandError(f"{name} is a person who logs in with a password; choose another name for the key")
     has = set(user.groups.values_list("name", flat=True))
