@@ -94,8 +94,8 @@ class Api:
         """The worker that this user's pipeline is pinned to."""
         return str(self.pipeline(user)["worker"])
 
-    def pinned(self, users: Collection[str]) -> dict[str, str]:
-        """User → worker, of these users."""
+    def pinned(self, users: Collection[str]) -> dict[str, str | None]:
+        """User → worker, of these users; None without a session."""
         wanted = set(users)
         return {one["user_id"]: one["worker"] for one in self.pipelines() if one["user_id"] in wanted}
 
