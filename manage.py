@@ -10,7 +10,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deliveryproject.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from deliveryproject.no_database import NoDatabaseError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except NoDatabaseError as error:  # what to do is one sentence, not a traceback
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

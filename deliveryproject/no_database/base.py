@@ -1,12 +1,15 @@
+"""Django's name for the module of a database backend."""
+
 from typing import Any, Never
 
 from django.db.backends.postgresql import base
-from django.db.utils import OperationalError
+
+from deliveryproject.no_database import NoDatabaseError
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """PostgreSQL in all but the connection."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Never:
-        """Raises OperationalError that tells the reader what to do."""
-        raise OperationalError("No database: run `make up`, or set DATABASE_URL.")
+        """Raises NoDatabaseError, which tells the reader what to do."""
+        raise NoDatabaseError
