@@ -266,12 +266,15 @@ def _head(row: dict[str, Any]) -> Head:
 
 _RENEW = """
 UPDATE engagements_pipeline p SET lease_until = clock_timestamp() + %(lease)s
-WHERE p.user_id IN (
+FROM (
     SELECT l.user_id FROM engagements_pipeline l
     JOIN unnest(%(users)s::text[], %(tokens)s::bigint[]) AS n(user_id, token)
         ON l.user_id = n.user_id AND l.lease_token = n.token
+    WHERE l.lease_worker IS NOT NULL
     ORDER BY l.user_id FOR NO KEY UPDATE OF l SKIP LOCKED
-) AND p.lease_worker IS NOT NULL
+) own
+WHERE p.user_id = own.user_id
+RETURNING p.user_id
 """
 
 _REVOKED = """
@@ -281,11 +284,20 @@ WHERE p.lease_token <> n.token
 """
 
 
-def renew(conn: Connection, held: dict[str, int]) -> list[str]:
-    """Extend the leases held (user → token); the users whose lease was revoked, to be cut off and acknowledged."""
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """kept: extended. revoked: to be cut off and released. In neither: locked by somebody; it runs on as it is."""
+
+    kept: list[str]
+    revoked: list[str]
+
+
+def renew(conn: Connection, held: dict[str, int]) -> Renewed:
+    """Extend the leases held (user → token)."""
     params = {"users": list(held), "tokens": list(held.values())}
-    run(conn, _RENEW, {**params, "lease": timedelta(seconds=conf.lease_seconds())})
-    return [user for (user,) in fetch(conn, _REVOKED, [params["users"], params["tokens"]])]
+    kept = fetch(conn, _RENEW, {**params, "lease": timedelta(seconds=conf.lease_seconds())})
+    revoked = fetch(conn, _REVOKED, [params["users"], params["tokens"]])
+    return Renewed([user for (user,) in kept], [user for (user,) in revoked])
 
 
 # Also a revoked lease that stands as a barrier (nothing is in service under it): its holder has noticed. A greater

@@ -29,7 +29,7 @@ def test_every_batch_goes_on_with_the_other_users(connect: Connect) -> None:
 
     with transaction.atomic():
         produce(user_id="held", payload={})
-        assert lease.renew(conn, {user: grant.token for user, grant in tokens.items()}) == []
+        assert lease.renew(conn, {user: grant.token for user, grant in tokens.items()}).revoked == []
         settled = settle.settle(conn, [settlement(grant) for grant in tokens.values()], worker="w1")
         assert (settled.ids, settled.busy, settled.lost) == ([free.id], ["held"], [])
         assert expire.sweep(conn).ids == [old[1]]
@@ -68,3 +68,21 @@ def test_what_the_caller_rolls_back_never_was(connect: Connect) -> None:
     assert not conn.execute("SELECT 1 FROM engagements_pipeline WHERE user_id = 'new'").fetchall()
     assert claim_one(conn, "ann").id == one.id
     assert status(one.id) == "pending"
+
+
+def test_a_lease_that_could_not_be_renewed_is_not_taken_for_renewed(connect: Connect) -> None:
+    """The worker must stop sending when it runs out: after the caller's commit somebody else may take it."""
+    conn = connect()
+    start_worker(conn, "w1")
+    held = {}
+    for user in ("held", "free"):
+        produce(user_id=user, payload={})
+        held[user] = claim_one(conn, user).token
+    until = pipeline("held").lease_until
+
+    with transaction.atomic():
+        produce(user_id="held", payload={})
+        renewed = lease.renew(conn, held)
+
+    assert (renewed.kept, renewed.revoked) == (["free"], [])
+    assert pipeline("held").lease_until == until

@@ -45,7 +45,7 @@ def test_nothing_is_attempted_before_the_holder_has_noticed(connect: Connect) ->
     blocked = lease.claim(other, ["ann"], worker="w1")
     assert blocked.grants == []
     assert 0 < blocked.asleep["ann"] <= 10
-    assert lease.renew(holder, {"ann": grant.token}) == ["ann"]  # the holder notices
+    assert lease.renew(holder, {"ann": grant.token}).revoked == ["ann"]  # the holder notices
     assert lease.claim(other, ["ann"], worker="w1").grants == []  # and has still to end its attempt
     lease.release(holder, {"ann": grant.token}, worker="w1")
 

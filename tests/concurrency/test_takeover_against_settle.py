@@ -71,7 +71,7 @@ def test_what_a_lost_worker_releases_is_not_its_successors_lease(connect: Connec
     lease.release(first, {"ann": grant.token}, worker="w1")
 
     assert pipeline("ann").lease_worker == "w2"
-    assert lease.renew(first, {"ann": grant.token}) == ["ann"]
+    assert lease.renew(first, {"ann": grant.token}).revoked == ["ann"]
 
 
 def test_many_users_of_a_dead_worker_move_although_somebody_holds_one(connect: Connect) -> None:

@@ -287,7 +287,7 @@ def test_renewing_prolongs_what_is_held_and_names_what_is_not(conn: Connection) 
     conn.execute("UPDATE engagements_pipeline SET lease_until = clock_timestamp() + interval '1 second'")
     services.purge("gone", actor="test")
 
-    assert lease.renew(conn, held) == ["gone"]
+    assert lease.renew(conn, held).revoked == ["gone"]
 
     [seconds] = conn.execute(
         "SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM engagements_pipeline WHERE user_id = 'kept'"

@@ -8,6 +8,7 @@ from engagements.models import Attempt, Pipeline
 from engagements.services import produce
 from engagements.store import unordered
 from engagements.store.connection import Connection
+from engagements.store.lease import Grant
 from tests.support.store import Connect, engagement, overdue, settlement, status
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -17,7 +18,7 @@ def make(**fields: object) -> UUID:
     return produce(user_id="ann", payload={"n": 1}, unordered=True, **fields).engagement.id
 
 
-def end(conn: Connection, grant: unordered.Grant, outcome: str = "delivered", **more: object) -> unordered.Settled:
+def end(conn: Connection, grant: Grant, outcome: str = "delivered", **more: object) -> unordered.Settled:
     return unordered.settle(conn, [settlement(grant, outcome, **more)], worker="w1")  # type: ignore[arg-type]
 
 

@@ -97,9 +97,9 @@ class Keeper:
         asked = monotonic()
         held = self._course.held(older_than=RENEW_SECONDS)
         if held:
-            revoked = await lane.run(lease.renew, held)
-            self._course.renewed({user: held[user] for user in held.keys() - set(revoked)}, asked)
-            self._course.cut(revoked)
+            renewed = await lane.run(lease.renew, held)
+            self._course.renewed({user: held[user] for user in renewed.kept}, asked)
+            self._course.cut(renewed.revoked)
         free = self._free.held(older_than=RENEW_SECONDS)
         if free:
             self._free.keep(await lane.run(unordered.renew, free), free)
