@@ -51,7 +51,14 @@ WITH gone AS (
     UPDATE engagements_engagement e
     SET status = 'expired', settled_at = clock_timestamp(),
         sequence = CASE WHEN p.in_service = e.id THEN p.sequence END,
-        attempts = CASE WHEN p.in_service = e.id THEN p.attempt ELSE e.attempts END
+        attempts = CASE WHEN p.in_service = e.id THEN p.attempt ELSE e.attempts END,
+        last_error = CASE WHEN e.last_error <> '' THEN e.last_error
+            WHEN p.in_service = e.id THEN 'expired during its attempt; the worker did not report how it ended'
+            WHEN e.causal_parent IS NOT NULL AND e.replays = 0 AND NOT EXISTS (
+                SELECT FROM engagements_engagement parent
+                WHERE parent.id = e.causal_parent AND (parent.status <> 'pending' OR parent.replays > 0))
+            THEN 'expired while it waited for its parent ' || e.causal_parent
+            ELSE 'expired before its turn came' END
     FROM engagements_pipeline p
     WHERE e.id = ANY(%(ids)s) AND p.user_id = e.user_id AND p.user_id = ANY(%(users)s)
         AND e.status = 'pending' AND NOT e.unordered AND e.expires_at <= clock_timestamp()
@@ -78,7 +85,10 @@ SELECT gone.id, gone.user_id, moved.ready FROM gone JOIN moved USING (user_id)
 # A row leased to a worker is left to it for the grace; the token makes a slower holder's settle find nothing.
 _EXPIRE_UNORDERED = """
 UPDATE engagements_engagement e
-SET status = 'expired', settled_at = clock_timestamp(), lease_token = e.lease_token + 1
+SET status = 'expired', settled_at = clock_timestamp(), lease_token = e.lease_token + 1,
+    last_error = CASE WHEN e.last_error <> '' THEN e.last_error
+        WHEN e.attempts = 0 THEN 'expired before a worker was free'
+        ELSE 'expired during its attempt; the worker did not report how it ended' END
 FROM (
     SELECT id FROM engagements_engagement
     WHERE id = ANY(%(ids)s) AND status = 'pending' AND unordered AND expires_at <= clock_timestamp()

@@ -138,3 +138,14 @@ def test_beats_task_sweeps_and_wakes_the_children(conn: Connection) -> None:
     sweep()
     assert status(parent) == "expired"
     assert claim_one(conn, "ann").id == child
+
+
+def test_what_expired_unattempted_says_what_it_waited_for(conn: Connection) -> None:
+    parent, first = uuid4(), make()
+    child = make(causal_parent=parent)
+    free = make(unordered=True)
+    overdue(conn, first, child, free)
+    expire.sweep(conn)
+    assert engagement(first).last_error == "expired before its turn came"
+    assert engagement(child).last_error == f"expired while it waited for its parent {parent}"
+    assert engagement(free).last_error == "expired before a worker was free"
