@@ -62,6 +62,10 @@ def test_it_runs_two_workers_web_beat_and_both_servers(up: Up) -> None:
     assert answers(up)
 
 
+def test_a_request_for_a_foreign_host_is_refused(up: Up) -> None:
+    assert readiness.answer(up.port, "elsewhere.example")[0] == 400
+
+
 def test_other_commands_find_the_servers_with_no_setting(up: Up) -> None:
     shown = up.manage(
         "shell",
