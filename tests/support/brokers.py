@@ -16,6 +16,9 @@ REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/")
 
 BROKERS = ("valkey", "rabbitmq", "redis")
 
+IN_USE_MARK = "ordered-delivery-test"
+"""A key that keeps other test sessions off a Redis database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Broker:
@@ -59,7 +62,7 @@ def _own_redis_database(url: str) -> Iterator[Broker]:
     for number in range(15, 0, -1):
         client = redis.Redis.from_url(url, db=number)
         try:
-            if client.dbsize() == 0 and client.set("ordered-delivery-test", os.getpid(), nx=True, ex=3600):
+            if client.dbsize() == 0 and client.set(IN_USE_MARK, os.getpid(), nx=True, ex=3600):
                 try:
                     yield Broker("redis", f"{url.rstrip('/')}/{number}")
                 finally:
