@@ -81,6 +81,9 @@ SITE_URL = _up.web_url if _up else ""
 BROKER_URL = env.str("BROKER_URL", default="") or (_up.broker_url if _up else "")
 """Empty when neither is known: publishing then fails at once with a message that says so."""
 
+READY_WORKERS = env.int("READY_WORKERS", default=1)
+"""How many workers must be alive for /readyz to answer 200; `up` asks for all of its own."""
+
 WEB_THREADS = env.int("WEB_THREADS", default=10)
 """Requests that one web process works on at a time; each thread keeps a database connection."""
 

@@ -14,6 +14,7 @@ DEFAULTS: dict[str, Any] = {
     "RETENTION_DAYS": 7.0,
     "WEBHOOK_ALLOW_PRIVATE": False,
     "WEBHOOK_ATTEMPT_SECONDS": 15.0,
+    "READY_WORKERS": 1,
     "CHANNEL_KINDS": {
         "demo": "workers.channels.demo.DemoChannel",
         "log": "workers.channels.log.LogChannel",
@@ -56,6 +57,11 @@ def late_expires() -> bool:
 
 def retention() -> timedelta:
     return timedelta(days=float(get("RETENTION_DAYS")))
+
+
+def ready_workers() -> int:
+    """How many workers must be alive for /readyz to answer 200."""
+    return int(get("READY_WORKERS"))
 
 
 def channel_kinds() -> dict[str, str]:

@@ -57,6 +57,7 @@ class System:
             "DATABASE_URL": self.database_url,
             "BROKER_URL": self.broker_url,
             "DATA_DIR": str(self.data.path),
+            "READY_WORKERS": str(self.workers),
             "PYTHONUNBUFFERED": "1",
         }
 

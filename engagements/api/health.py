@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from engagements import broker, metrics
+from engagements import broker, conf, metrics
 from engagements.api.errors import problem_response
 from engagements.domain.errors import FieldError
 from engagements.store import workers
@@ -46,8 +46,8 @@ def _missing() -> list[FieldError]:
     try:
         if not _is_migrated():
             missing.append(FieldError("migrations", "some are not applied; run manage.py migrate"))
-        elif not workers.alive(current()):
-            missing.append(FieldError("workers", "none is alive"))
+        elif (alive := len(workers.alive(current()))) < (wanted := conf.ready_workers()):
+            missing.append(FieldError("workers", f"{alive} of {wanted} alive" if alive else "none is alive"))
     except (Error, psycopg.Error) as error:
         missing.append(FieldError("database", _first_line(error)))
     try:

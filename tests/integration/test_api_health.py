@@ -13,6 +13,7 @@ from django.db.models import F
 from django.test import Client
 from kombu import Connection
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
 
 from engagements import broker, liveness, metrics, services
 from engagements.api import health
@@ -53,6 +54,15 @@ def test_ready_needs_a_worker_alive(broker_url: str) -> None:
     assert missing() == []
     workers.stop(current(), "w1", incarnation)
     assert missing() == ["workers"]
+
+
+@pytest.mark.django_db
+def test_ready_needs_as_many_workers_as_the_setting_says(broker_url: str, settings: Settings) -> None:
+    settings.READY_WORKERS = 2
+    workers.start(current(), "w1")
+    assert missing() == ["workers"]
+    workers.start(current(), "w2")
+    assert missing() == []
 
 
 @pytest.mark.django_db
