@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from engagements import conf
+from engagements import audit, conf
 from engagements.domain.errors import Conflict, FieldError, Invalid, NotFound
 from engagements.domain.webhook_address import RefusedAddressError, check_url
-from engagements.models import AuditEntry, Channel
+from engagements.models import Channel
 from engagements.secrets import new_secret, sealed
 
 URL_LENGTH = 2000
@@ -39,7 +39,7 @@ def create(name: object, kind: object, url: object = "", *, actor: str) -> tuple
         with transaction.atomic():
             channel = Channel(name=str(name), kind=str(kind), url=str(url), secret=sealed(secret))
             channel.save(force_insert=True)
-            _audit(actor, "create channel", channel)
+            audit.record(actor, "create channel", channel.name)
     except IntegrityError:
         raise Conflict(f"there is a channel {name!r} already; choose another name") from None
     return channel, secret
@@ -60,7 +60,7 @@ def change(name: str, changes: dict[str, Any], *, actor: str) -> Channel:
         if errors:
             raise Invalid(errors)
         channel.save(update_fields=["url", "active"])
-        _audit(actor, "change channel", channel, ", ".join(sorted(changes)))
+        audit.record(actor, "change channel", channel.name, reason=", ".join(sorted(changes)))
     return channel
 
 
@@ -71,7 +71,7 @@ def rotate_secret(name: str, *, actor: str) -> tuple[Channel, str]:
         channel = _locked(name)
         channel.previous_secret, channel.secret = channel.secret, sealed(secret)
         channel.save(update_fields=["secret", "previous_secret"])
-        _audit(actor, "rotate secret", channel)
+        audit.record(actor, "rotate secret", channel.name)
     return channel, secret
 
 
@@ -98,7 +98,3 @@ def _check_address(kind: str, url: object, errors: list[FieldError]) -> None:
         errors.append(FieldError("url", f"a channel of kind {kind} goes nowhere; leave it out"))
     elif "\0" in url or any("\ud800" <= character <= "\udfff" for character in url):
         errors.append(FieldError("url", "must be valid Unicode without NUL"))
-
-
-def _audit(actor: str, action: str, channel: Channel, reason: str = "") -> None:
-    AuditEntry.objects.create(actor=actor, action=action, target=channel.name, count=1, reason=reason)

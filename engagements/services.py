@@ -3,35 +3,28 @@
 Each works inside the caller's own atomic() block; wake-ups are published on commit, and their loss is survived.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import transaction
 
-from engagements import liveness, wakeups
+from engagements import audit, liveness, wakeups
 from engagements.domain.draft import Draft, read_draft, timeout_or_none, user_id_problem
 from engagements.domain.errors import EngagementsError, FieldError, Invalid, NotFound
 from engagements.domain.ring import UNORDERED_QUEUE, worker_of
-from engagements.models import AuditEntry, Engagement, Pipeline, Worker
-from engagements.store import children, operate
+from engagements.models import Engagement, Worker
+from engagements.store import children, operate, pipelines
 from engagements.store import produce as produce_store
 from engagements.store.connection import current
+from engagements.store.deadlock import retried
 from engagements.store.produce import Duplicate, Produced, Stored
-
-logger = logging.getLogger("engagements")
 
 BULK_LIMIT = 1000
 """Engagements per bulk call: one transaction of some tens of milliseconds."""
-
-T = TypeVar("T")
-
-DEADLOCK = "40P01"
-DEADLOCK_TRIES = 5
 
 BUSY_TRIES = 20
 BUSY_SECONDS = 0.02
@@ -94,15 +87,15 @@ def pause(user_id: str, *, actor: str, reason: str = "") -> None:
     _check_user(user_id)
     with transaction.atomic():
         operate.pause(current(), user_id)
-        _audit(actor, "pause", user_id, 1, reason)
+        audit.record(actor, "pause", user_id, reason=reason)
 
 
 def resume(user_id: str, *, actor: str, reason: str = "") -> None:
     """Go on; every pending deadline moves by the time it stood still. Raises NotFound."""
     with transaction.atomic():
-        _must_exist(user_id)
+        pipelines.must_exist(current(), user_id)
         worker = operate.resume(current(), user_id)
-        _audit(actor, "resume", user_id, 1, reason)
+        audit.record(actor, "resume", user_id, reason=reason)
         if worker is not None:
             _wake_on_commit({worker: [user_id]})
 
@@ -110,9 +103,9 @@ def resume(user_id: str, *, actor: str, reason: str = "") -> None:
 def purge(user_id: str, *, actor: str, reason: str = "") -> int:
     """Settle everything pending of this user as purged; how many. Raises NotFound."""
     with transaction.atomic():
-        _must_exist(user_id)
+        pipelines.must_exist(current(), user_id)
         ids = operate.purge(current(), [user_id])
-        _audit(actor, "purge", user_id, len(ids), reason)
+        audit.record(actor, "purge", user_id, count=len(ids), reason=reason)
         _wake_children_on_commit(ids)
     return len(ids)
 
@@ -137,7 +130,7 @@ def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
             after = users[-1]
     else:
         raise NotFound(f"there is no queue {name!r}; GET /api/v1/queues/ lists them")
-    _audit(actor, "purge queue", name, total, reason)
+    audit.record(actor, "purge queue", name, count=total, reason=reason)
     return total
 
 
@@ -152,15 +145,15 @@ def _purge(some: Callable[[], Sequence[UUID]]) -> int:
             _wake_children_on_commit(ids)
         return len(ids)
 
-    return _retry_deadlock(once)
+    return retried(once)
 
 
 def skip(user_id: str, id: UUID, *, actor: str, reason: str = "") -> None:
     """Settle the head of a pipeline as purged. Raises NotFound, or Conflict when it is no longer the head."""
     with transaction.atomic():
-        _must_exist(user_id)
+        pipelines.must_exist(current(), user_id)
         skipped = operate.skip(current(), user_id, id)
-        _audit(actor, "skip", f"{user_id} {id}", 1, reason)
+        audit.record(actor, "skip", f"{user_id} {id}", reason=reason)
         _wake_children_on_commit(skipped.ids)
         _wake_on_commit(skipped.wake)
 
@@ -168,9 +161,9 @@ def skip(user_id: str, id: UUID, *, actor: str, reason: str = "") -> None:
 def end_session(user_id: str, *, actor: str, reason: str = "") -> None:
     """Let the ring choose the worker anew once the pending work is done. Raises NotFound."""
     with transaction.atomic():
-        _must_exist(user_id)
+        pipelines.must_exist(current(), user_id)
         operate.end_session(current(), user_id)
-        _audit(actor, "end session", user_id, 1, reason)
+        audit.record(actor, "end session", user_id, reason=reason)
 
 
 def set_timeout(user_id: str, seconds: object, *, actor: str) -> None:
@@ -182,7 +175,7 @@ def set_timeout(user_id: str, seconds: object, *, actor: str) -> None:
         raise Invalid(errors)
     with transaction.atomic():
         operate.set_timeout(current(), user_id, value)
-        _audit(actor, "set time-out", user_id, 1, "default" if value is None else f"{value:g} s")
+        audit.record(actor, "set time-out", user_id, reason="default" if value is None else f"{value:g} s")
 
 
 def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
@@ -191,13 +184,13 @@ def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
     def once() -> None:
         with transaction.atomic():
             replayed = operate.replay(current(), id, liveness.ring())
-            _audit(actor, "replay", str(id), 1, reason)
+            audit.record(actor, "replay", str(id), reason=reason)
             if replayed.unordered:
                 transaction.on_commit(wakeups.wake_unordered, robust=True)
             else:
                 _wake_on_commit({replayed.worker: [replayed.user_id]})
 
-    _retry_deadlock(once)
+    retried(once)
     return Engagement.objects.get(id=id)
 
 
@@ -227,24 +220,7 @@ def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Dupl
             _wake_children_on_commit(produced.named)
             return produced
 
-    return _retry_deadlock(once).outcomes
-
-
-def _retry_deadlock(work: Callable[[], T]) -> T:
-    """Run a transaction again that PostgreSQL chose as the victim; inside a caller's atomic() that is the caller's.
-
-    Raises Django's errors, also for the store's own statements.
-    """
-    tries = 1 if connection.in_atomic_block else DEADLOCK_TRIES
-    for attempt in range(1, tries + 1):
-        try:
-            with connection.wrap_database_errors:
-                return work()
-        except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK or attempt == tries:
-                raise
-            time.sleep(0.01 * attempt)
-    raise AssertionError("unreachable")
+    return retried(once).outcomes
 
 
 def _engagement(stored: Stored, payload: Any) -> Engagement:
@@ -286,19 +262,10 @@ def _wake_children_on_commit(ids: Sequence[UUID]) -> None:
         transaction.on_commit(lambda: wake_children(ids), robust=True)
 
 
-def _audit(actor: str, action: str, target: str, count: int, reason: str) -> None:
-    AuditEntry.objects.create(actor=actor, action=action, target=target[:300], count=count, reason=reason[:500])
-
-
 def _check_user(user_id: str) -> None:
     problem = user_id_problem(user_id)
     if problem:
         raise Invalid.field("user_id", problem)
-
-
-def _must_exist(user_id: str) -> None:
-    if user_id_problem(user_id) or not Pipeline.objects.filter(user_id=user_id).exists():
-        raise NotFound(f"user {user_id!r} has no pipeline")
 
 
 def _known_worker(name: str) -> bool:

@@ -45,3 +45,7 @@ class IdReused(Conflict):
 
 class NotFound(EngagementsError):
     """There is nothing by that name."""
+
+    @classmethod
+    def pipeline(cls, user_id: str) -> "NotFound":
+        return cls(f"user {user_id!r} has no pipeline")

@@ -1,4 +1,4 @@
-"""The arrival counter, storage settings of the hot tables, the default channel, and the groups behind the API's roles."""
+"""The arrival counter, storage settings of the hot tables, the default channel, the groups behind the API's roles."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ def pipeline(user_id: str) -> PipelineState:
     """Raises NotFound."""
     rows = [] if user_id_problem(user_id) else read_pipelines.details(current(), [user_id])
     if not rows:
-        raise NotFound(f"user {user_id!r} has no pipeline")
+        raise NotFound.pipeline(user_id)
     return _state(rows[0])
 
 

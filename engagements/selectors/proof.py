@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from engagements.domain.draft import user_id_problem
-from engagements.domain.errors import NotFound
 from engagements.domain.proof import Check, Judge, ParentRecord, Recorded, Span, Tried
-from engagements.models import Engagement, Pipeline
+from engagements.models import Engagement
 from engagements.selectors.engagements import engagements
-from engagements.store import read_proof
+from engagements.store import pipelines, read_proof
 from engagements.store.connection import current
 
 USERS_AT_ONCE = 500
@@ -37,7 +35,7 @@ class Verdict:
 
 def of_user(user_id: str) -> Proof:
     """The proof for one user, over what arrived last (some thousands). Raises NotFound."""
-    _must_exist(user_id)
+    pipelines.must_exist(current(), user_id)
     judge = Judge(_spans())
     rows, omitted = read_proof.latest(current(), user_id)
     recorded = [_recorded(row) for row in rows]
@@ -54,7 +52,7 @@ def of_user(user_id: str) -> Proof:
 def verdicts(user_id: str | None = None, *, at_once: int = USERS_AT_ONCE) -> Iterator[Verdict]:
     """The verdicts on the whole history of one user or of all, ascending. Raises NotFound for an unknown user."""
     if user_id is not None:
-        _must_exist(user_id)
+        pipelines.must_exist(current(), user_id)
         yield from _judged([user_id])
         return
     after = ""
@@ -84,11 +82,6 @@ def _count_depth(first: str, last: str, judges: dict[str, Judge]) -> None:
 
 def _spans() -> list[Span]:
     return [Span(start, end) for start, end in read_proof.spans(current())]
-
-
-def _must_exist(user_id: str) -> None:
-    if user_id_problem(user_id) or not Pipeline.objects.filter(user_id=user_id).exists():
-        raise NotFound(f"user {user_id!r} has no pipeline")
 
 
 def _recorded(row: dict[str, Any]) -> Recorded:

@@ -33,7 +33,7 @@ ON CONFLICT (user_id) DO NOTHING
 """
 
 _LOCK = """
-SELECT user_id, worker, in_service, depth, paused_at FROM engagements_pipeline
+SELECT user_id, worker, depth, paused_at FROM engagements_pipeline
 WHERE user_id = ANY(%s) ORDER BY user_id FOR NO KEY UPDATE
 """
 
@@ -116,11 +116,14 @@ _REPLAYED = """
 SELECT id, user_id, status, unordered FROM engagements_engagement WHERE id = %s FOR UPDATE
 """
 
+# An unordered one is fenced by its own token: a settle of its former life must find nothing.
 _REPLAY = """
 UPDATE engagements_engagement e
 SET status = 'pending', settled_at = NULL, sequence = NULL, attempts = 0, last_error = '', late = false,
     replays = e.replays + 1, received_at = n.now, held_until = n.now, arrival = nextval('engagements_arrival'),
-    expires_at = n.now + COALESCE(e.timeout_seconds, p.timeout_seconds, %(timeout)s) * interval '1 second',
+    lease_token = e.lease_token + e.unordered::int,
+    expires_at = n.now + interval '1 second'
+        * COALESCE(e.timeout_seconds, CASE WHEN NOT e.unordered THEN p.timeout_seconds END, %(timeout)s),
     order_time = CASE WHEN e.unordered THEN e.order_time ELSE GREATEST(n.now, e.order_time + interval '1 microsecond',
         p.last_order_time + interval '1 microsecond', (
             SELECT max(l.order_time) + interval '1 microsecond' FROM engagements_engagement l
@@ -173,7 +176,7 @@ def skip(conn: Connection, user_id: str, id: UUID) -> Skipped:
     """
     rows = fetch_dicts(conn, _LOCK, [[user_id]])
     if not rows:
-        raise NotFound(f"user {user_id!r} has no pipeline")
+        raise NotFound.pipeline(user_id)
     head = fetch(conn, _HEAD, [user_id])
     if not head:
         raise Conflict("nothing is pending in this pipeline")
@@ -188,7 +191,7 @@ def skip(conn: Connection, user_id: str, id: UUID) -> Skipped:
 def end_session(conn: Connection, user_id: str) -> None:
     """Let the ring choose the worker anew when this user's pending work is done. Raises NotFound."""
     if not run(conn, "UPDATE engagements_pipeline SET session_until = NULL WHERE user_id = %s", [user_id]):
-        raise NotFound(f"user {user_id!r} has no pipeline")
+        raise NotFound.pipeline(user_id)
 
 
 def set_timeout(conn: Connection, user_id: str, seconds: float | None) -> None:

@@ -1,10 +1,12 @@
-"""Creating and locking pipelines for those who add work to them: producing and replaying."""
+"""Pipelines for those who name them: whether one exists, and creating and locking it to add work (produce, replay)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engagements import conf
+from engagements.domain.draft import user_id_problem
+from engagements.domain.errors import NotFound
 from engagements.domain.ring import Ring
 from engagements.store.connection import Connection, fetch
 
@@ -52,3 +54,9 @@ def enlist(conn: Connection, depths: Mapping[str, int], ring: Ring) -> tuple[dic
     }
     rows = fetch(conn, _ENLIST, params)
     return {row[0]: Enlisted(*row[1:5]) for row in rows}, max(row[5] for row in rows)
+
+
+def must_exist(conn: Connection, user_id: str) -> None:
+    """Raises NotFound when this user has no pipeline, as nobody has whose id is none."""
+    if user_id_problem(user_id) or not fetch(conn, "SELECT FROM engagements_pipeline WHERE user_id = %s", [user_id]):
+        raise NotFound.pipeline(user_id)

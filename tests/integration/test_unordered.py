@@ -1,11 +1,12 @@
 """Unordered engagements: leased row by row, retried alone, in nobody's way."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from engagements.models import Attempt, Pipeline
-from engagements.services import produce
+from engagements.services import produce, replay, set_timeout
 from engagements.store import unordered
 from engagements.store.connection import Connection
 from engagements.store.lease import Grant
@@ -49,6 +50,24 @@ def test_a_lease_that_ran_out_is_taken_over_and_fenced(conn: Connection) -> None
     assert unordered.renew(conn, {one: old.token}) == set()
     assert end(conn, old) == unordered.Settled()
     assert end(conn, new).ids == [one]
+
+
+def test_a_settle_of_its_former_life_finds_a_replayed_one_fenced(conn: Connection) -> None:
+    one = make()
+    [old] = unordered.claim(conn, limit=1)
+    assert end(conn, old, "failed").ids == [one]
+    replay(one, actor="test")
+    assert end(conn, old, "failed") == unordered.Settled()
+    assert status(one) == "pending"
+
+
+def test_a_replayed_one_takes_no_time_out_from_the_pipeline_that_it_does_not_touch(conn: Connection) -> None:
+    one = make()
+    [grant] = unordered.claim(conn, limit=1)
+    end(conn, grant, "failed")
+    set_timeout("ann", 5, actor="test")
+    replayed = replay(one, actor="test")
+    assert replayed.expires_at - replayed.received_at == timedelta(seconds=30)
 
 
 def test_delivered_and_failed_are_final(conn: Connection) -> None:
