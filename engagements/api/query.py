@@ -14,6 +14,7 @@ from engagements.domain.errors import FieldError, Invalid
 PAGE_SIZE = 100
 PAGE_SIZE_LIMIT = 500
 REASON_LENGTH = 500
+WORKER_LENGTH = 255
 
 _CURSOR = re.compile(r"([np])(.+)", re.DOTALL)
 

@@ -6,8 +6,9 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
-from engagements.api.query import PAGE_SIZE, PAGE_SIZE_LIMIT
+from engagements.api.query import PAGE_SIZE, PAGE_SIZE_LIMIT, WORKER_LENGTH
 from engagements.api.schema import examples
+from engagements.domain.draft import CHANNEL_LENGTH, USER_ID_LENGTH
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -70,8 +71,12 @@ def _in_path(name: str, description: str, type: Any = OpenApiTypes.STR) -> OpenA
     return OpenApiParameter(name, type, OpenApiParameter.PATH, description=description)
 
 
+def _text(longest: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": longest}
+
+
 _PAGE = (
-    _query("cursor", "From `next` or `previous` of a page, as it is."),
+    _query("cursor", "From `next` or `previous` of a page, as it is.", {"type": "string", "minLength": 1}),
     OpenApiParameter(
         "page_size",
         {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_LIMIT, "default": PAGE_SIZE},
@@ -79,7 +84,7 @@ _PAGE = (
     ),
 )
 _ID = (_in_path("id", "The engagement.", OpenApiTypes.UUID),)
-_USER = (_in_path("user_id", "Percent-encoded, `/` included.", {"type": "string", "minLength": 1, "maxLength": 200}),)
+_USER = (_in_path("user_id", "Percent-encoded, `/` included.", _text(USER_ID_LENGTH)),)
 _QUEUE = (_in_path("name", "`deliver.<worker>` or `unordered`."),)
 _CHANNEL = (_in_path("name", "The channel."),)
 _STATUSES = ["pending", "delivered", "expired", "failed", "purged"]
@@ -115,9 +120,9 @@ LIST_ENGAGEMENTS = _call(
     "List engagements, the newest first",
     gives={200: ("EngagementPage", "A page.", examples.page(examples.DELIVERED))},
     parameters=(
-        _query("user_id", "Of this user."),
+        _query("user_id", "Of this user.", _text(USER_ID_LENGTH)),
         _query("status", "In this status.", enum=_STATUSES),
-        _query("channel", "For this channel."),
+        _query("channel", "For this channel.", _text(CHANNEL_LENGTH)),
         _query("late", "Late ones, or those that were not.", OpenApiTypes.BOOL),
         *_PAGE,
     ),
@@ -148,7 +153,7 @@ LIST_PIPELINES = _call(
     "List pipelines by user id",
     gives={200: ("PipelinePage", "A page.", examples.page(examples.PIPELINE))},
     parameters=(
-        _query("worker", "Pinned to this worker."),
+        _query("worker", "Pinned to this worker.", _text(WORKER_LENGTH)),
         _query("paused", "Paused, or not.", OpenApiTypes.BOOL),
         _query("pending", "With pending engagements, or without.", OpenApiTypes.BOOL),
         *_PAGE,

@@ -69,7 +69,12 @@ SCHEMAS: dict[str, Schema] = {
             },
             "causal_parent": {**_UUID_OR_NULL, "description": "Not attempted before this one is settled."},
             "unordered": {"type": ["boolean", "null"], "description": "Touches no pipeline, is delivered at once."},
-            "channel": {"type": ["string", "null"], "description": "The name of an active channel; `log` by default."},
+            "channel": {
+                "type": ["string", "null"],
+                "minLength": 1,
+                "maxLength": 100,
+                "description": "The name of an active channel; `log` by default.",
+            },
             "timeout_seconds": _TIMEOUT,
         },
         required=["user_id", "payload"],

@@ -40,8 +40,9 @@ def complete(result: dict[str, Any], generator: object, request: object, public:
             shared = {**_ALWAYS, **(_WITH_BODY if "requestBody" in operation else {})}
             for status, description in shared.items():
                 operation["responses"].setdefault(status, _problem(description))
-            if operation.pop("x-optional-body", False):
-                operation["requestBody"].pop("required", None)
+            optional = operation.pop("x-optional-body", False)
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = not optional
     return result
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from engagements import services
-from engagements.api.query import Query, read_object, read_reason
+from engagements.api.query import WORKER_LENGTH, Query, read_object, read_reason
 from engagements.api.representation import engagement_json, pipeline_json
 from engagements.api.schema import calls
 from engagements.api.views.base import Call, actor, page_response
@@ -16,8 +16,6 @@ from engagements.domain.draft import USER_ID_LENGTH, uuid_or_none
 from engagements.domain.errors import Invalid
 from engagements.selectors import pipelines as selector
 from engagements.selectors import proof as proof_selector
-
-WORKER_LENGTH = 255
 
 
 class Pipelines(Call):
