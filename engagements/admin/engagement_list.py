@@ -6,13 +6,13 @@ delivered, or late. What else is filtered by is looked for among the first RECEN
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from engagements.admin.filters import chosen_of, of_status
+from engagements.domain.draft import uuid_or_none
 from engagements.models import Engagement, Pipeline
 
 RECENT = 50_000
@@ -97,13 +97,6 @@ def show_in_service(rows: list[Engagement]) -> None:
         pipeline = served.get(row.id)
         if pipeline is not None:
             row.sequence, row.attempts = pipeline.sequence, pipeline.attempt
-
-
-def uuid_or_none(text: str) -> UUID | None:
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        return None
 
 
 def _bound(walk: Walk) -> Q | None:

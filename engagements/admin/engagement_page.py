@@ -4,8 +4,8 @@ from typing import Any
 
 from engagements.admin import addresses, display
 from engagements.admin.engagement_list import show_in_service
-from engagements.admin.heads import look_at
-from engagements.models import Attempt, Engagement, Pipeline
+from engagements.models import Attempt, Engagement
+from engagements.selectors.pipelines import pipelines
 
 ATTEMPTS = 50
 """Attempts shown, the latest first: one that retries for an hour has some hundreds."""
@@ -18,8 +18,7 @@ def facts_of(engagement: Engagement) -> dict[str, Any]:
     """The context of the template."""
     show_in_service([engagement])
     in_line = engagement.status == Engagement.Status.PENDING and not engagement.unordered
-    pipeline = Pipeline.objects.filter(user_id=engagement.user_id).first() if in_line else None
-    seen = look_at([pipeline]).get(pipeline.user_id) if pipeline else None
+    state = pipelines([engagement.user_id]).get(engagement.user_id) if in_line else None
     attempts = list(Attempt.objects.filter(engagement_id=engagement.id).order_by("-id")[: ATTEMPTS + 1])
     children = list(
         Engagement.objects.filter(causal_parent=engagement.id)
@@ -40,8 +39,8 @@ def facts_of(engagement: Engagement) -> dict[str, Any]:
         "more_children": len(children) > CHILDREN,
         "parent": parent,
         "in_line": in_line,
-        "is_head": seen is not None and seen.head == engagement.id,
-        "waiting": seen.waiting if seen else "",
+        "is_head": state is not None and state.head == engagement.id,
+        "waiting": (state and state.waiting) or "",
         "took": engagement.settled_at and engagement.settled_at - engagement.received_at,
         "replayable": engagement.status in (Engagement.Status.FAILED, Engagement.Status.EXPIRED),
         "pipeline_address": addresses.pipeline(engagement.user_id),

@@ -16,12 +16,13 @@ from engagements import services
 from engagements.admin import addresses, display
 from engagements.admin.confirmation import Confirmation, confirm, of_action
 from engagements.admin.engagement_form import EngagementForm
-from engagements.admin.engagement_list import EngagementList, uuid_or_none
+from engagements.admin.engagement_list import EngagementList
 from engagements.admin.engagement_page import facts_of
 from engagements.admin.filters import ChannelFilter, LateFilter, StatusFilter, UnorderedFilter
 from engagements.admin.form_page import add_page
 from engagements.admin.page import render
 from engagements.admin.read_only import ReadOnlyAdmin, permitted
+from engagements.domain.draft import uuid_or_none
 from engagements.domain.errors import Conflict, EngagementsError, IdReused, NotFound
 from engagements.models import Engagement
 
@@ -171,11 +172,11 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
             return None
         users = len({row.user_id for row in ready})
         confirmation = Confirmation(
-            title=f"Replay {_number(len(ready), 'engagement')}?",
+            title=f"Replay {display.number(len(ready), 'engagement')}?",
             verb="Replay",
             hidden=of_action("replay_selected", [str(row.id) for row in ready]),
             effects=[
-                f"{_number(len(ready), 'engagement')} of {_number(users, 'user')} will be pending again.",
+                f"{display.number(len(ready), 'engagement')} of {display.number(users, 'user')} will be pending again.",
                 "Each goes to the end of its pipeline, with a fresh deadline and a new sequence.",
                 "They wait for no causal parent, and no child waits for them.",
             ],
@@ -189,12 +190,10 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
             return reason
         replayed = self._replay_all([row.id for row in ready], request.user.get_username(), reason)
         if replayed:
-            messages.success(request, f"{_number(replayed, 'engagement')} replayed.")
+            messages.success(request, f"{display.number(replayed, 'engagement')} replayed.")
         if replayed < len(ready):
-            messages.warning(
-                request,
-                f"{_number(len(ready) - replayed, 'engagement')} left as they were: no longer failed or expired.",
-            )
+            left = display.number(len(ready) - replayed, "engagement")
+            messages.warning(request, f"{left} left as they were: no longer failed or expired.")
         return None
 
     def _replay_all(self, ids: list[UUID], actor: str, reason: str) -> int:
@@ -256,7 +255,3 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
         if "_addanother" in request.POST:
             return HttpResponseRedirect(addresses.add_engagement())
         return HttpResponseRedirect(addresses.engagement(engagement.id))
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -15,7 +15,6 @@ def render(
     template: str,
     *,
     title: str,
-    status: int = 200,
     **context: Any,
 ) -> TemplateResponse:
     """One page. title: of the window and the page."""
@@ -30,5 +29,4 @@ def render(
             "title": title,
             **context,
         },
-        status=status,
     )

@@ -3,8 +3,8 @@
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 
-from engagements.admin.heads import Seen, look_at
 from engagements.models import Pipeline
+from engagements.selectors.pipelines import PipelineState, pipelines
 
 
 class PipelineList(ChangeList):
@@ -13,13 +13,13 @@ class PipelineList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         rows: list[Pipeline] = list(self.result_list)
-        found = look_at(rows)
+        found = pipelines([row.user_id for row in rows])
         for row in rows:
-            row.seen = found.get(row.user_id)  # type: ignore[attr-defined]
+            row.state = found.get(row.user_id)  # type: ignore[attr-defined]
         self.result_list = rows
 
 
-def seen(row: Pipeline) -> Seen | None:
+def state_of(row: Pipeline) -> PipelineState | None:
     """What the list found out about this row; None when it went away meanwhile."""
-    found: Seen | None = row.seen  # type: ignore[attr-defined]
+    found: PipelineState | None = row.state  # type: ignore[attr-defined]
     return found

@@ -6,8 +6,8 @@ from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
 from engagements.admin import addresses
-from engagements.admin.heads import look_at
 from engagements.models import Engagement, Pipeline
+from engagements.selectors.pipelines import pipelines
 
 LINE = 100
 """Engagements in line that the page of a pipeline shows; who looks further uses the list of engagements."""
@@ -54,12 +54,12 @@ def facts_of(pipeline: Pipeline) -> dict[str, Any]:
     """The context of the template."""
     line = line_of(pipeline)
     parents = parents_of(line)
-    seen = look_at([pipeline]).get(pipeline.user_id)
     user_id = pipeline.user_id
+    state = pipelines([user_id]).get(user_id)
     return {
         "pipeline": pipeline,
-        "state": seen and seen.state,
-        "waiting": seen.waiting if seen else "",
+        "state": state,
+        "waiting": (state and state.waiting) or "",
         "line": [(row, parents.get(row.causal_parent)) for row in line],
         "behind": max(0, pipeline.depth - len(line)),
         "history": history_of(pipeline),

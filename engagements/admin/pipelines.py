@@ -13,13 +13,13 @@ from django.utils.safestring import SafeString
 from engagements import services
 from engagements.admin import addresses, display
 from engagements.admin.confirmation import confirm
-from engagements.admin.engagement_list import uuid_or_none
 from engagements.admin.filters import WorkerFilter, WorkFilter
 from engagements.admin.page import render
-from engagements.admin.pipeline_list import PipelineList, seen
+from engagements.admin.pipeline_list import PipelineList, state_of
 from engagements.admin.pipeline_page import facts_of, head_of
 from engagements.admin.purging import Grown, purge_as_shown, purge_confirmation, skip_confirmation
 from engagements.admin.read_only import ReadOnlyAdmin, permitted
+from engagements.domain.draft import uuid_or_none
 from engagements.domain.errors import EngagementsError
 from engagements.models import Pipeline
 
@@ -63,27 +63,27 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
 
     @admin.display(description="oldest")
     def oldest(self, row: Pipeline) -> str:
-        found = seen(row)
-        return display.duration(found.state.oldest_pending_age_seconds if found else None)
+        found = state_of(row)
+        return display.duration(found.oldest_pending_age_seconds if found else None)
 
     @admin.display(description="waiting for")
     def waiting(self, row: Pipeline) -> SafeString | str:
-        found = seen(row)
-        return display.waiting(found.waiting if found else "", paused=row.paused_at is not None)
+        found = state_of(row)
+        return display.waiting((found and found.waiting) or "", paused=row.paused_at is not None)
 
     @admin.display(description="worker")
     def worker_name(self, row: Pipeline) -> str:
-        found = seen(row)
-        return (found.state.worker if found else None) or display.EMPTY
+        found = state_of(row)
+        return (found.worker if found else None) or display.EMPTY
 
     @admin.display(description="session until")
     def session(self, row: Pipeline) -> SafeString | str:
-        found = seen(row)
-        return display.moment_of(found.state.session_until if found else None)
+        found = state_of(row)
+        return display.moment_of(found.session_until if found else None)
 
     @admin.display(description="head")
     def head(self, row: Pipeline) -> SafeString | str:
-        found = seen(row)
+        found = state_of(row)
         return display.engagement(found.head if found else None, "short")
 
     @admin.action(description="Pause selected pipelines", permissions=["operate"])
@@ -102,9 +102,8 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
             return
         for user_id in users:
             service(user_id, actor=request.user.get_username())
-        text = f"{len(users):,} pipeline{'' if len(users) == 1 else 's'} {done}."
         if users:
-            messages.success(request, text)
+            messages.success(request, f"{display.number(len(users), 'pipeline')} {done}.")
         else:
             messages.warning(request, f"All of these were {done} already.")
 
@@ -188,7 +187,7 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
         except Grown as grown:
             messages.error(request, f"Nothing was purged: {grown}. Look again before you confirm.")
             return HttpResponseRedirect(addresses.pipeline(pipeline.user_id, "purge"))
-        messages.success(request, f"{purged:,} engagement{'' if purged == 1 else 's'} purged.")
+        messages.success(request, f"{display.number(purged, 'engagement')} purged.")
         return here
 
     def skip_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -42,14 +42,14 @@ def purge_confirmation(pipeline: Pipeline) -> Confirmation:
     effects: list[str | SafeString] = [
         format_html(
             "{} of user {} will be settled as purged and never delivered, the one in service included.",
-            f"{pipeline.depth:,} pending engagement{'' if pipeline.depth == 1 else 's'}",
+            display.number(pipeline.depth, "pending engagement"),
             display.user(pipeline.user_id),
         ),
         "Unordered engagements of this user stay: they are not in the pipeline.",
         *_children_effect(pipeline),
     ]
     return Confirmation(
-        title=f"Purge {pipeline.depth:,} engagement{'' if pipeline.depth == 1 else 's'}?",
+        title=f"Purge {display.number(pipeline.depth, 'engagement')}?",
         verb="Purge",
         effects=effects,
         hidden=[("shown", str(pipeline.depth))],

@@ -41,8 +41,3 @@ def held_until(*, stated: bool, order_time: datetime, received_at: datetime, win
 def is_late(*, order_time: datetime, last_attempted: datetime | None) -> bool:
     """Whether one with a greater order time of the same user has been attempted already."""
     return last_attempted is not None and order_time < last_attempted
-
-
-def replay_order_time(*, now: datetime, greatest: datetime | None) -> datetime:
-    """A replay goes to the end of its pipeline."""
-    return now if greatest is None else max(now, greatest + TICK)

@@ -1,8 +1,10 @@
 """Pipelines as the API and the admin show them, each with the reason why its head waits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from engagements.domain.draft import user_id_problem
 from engagements.domain.errors import NotFound
@@ -22,7 +24,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class PipelineState:
-    """A pipeline at one moment. worker, session_until: of the pin; None when the ring would choose anew."""
+    """A pipeline at one moment. worker, session_until: of the pin; None when the ring would choose anew.
+
+    head: the engagement that is next. waiting: why it has not been delivered. Both None when nothing is pending.
+    """
 
     user_id: str
     depth: int
@@ -32,6 +37,7 @@ class PipelineState:
     lease: Lease | None
     paused: bool
     timeout_seconds: float | None
+    head: UUID | None
     waiting: str | None
 
 
@@ -46,10 +52,17 @@ class Page:
 
 def pipeline(user_id: str) -> PipelineState:
     """Raises NotFound."""
-    rows = [] if user_id_problem(user_id) else read_pipelines.details(current(), [user_id])
-    if not rows:
+    found = {} if user_id_problem(user_id) else pipelines([user_id])
+    if user_id not in found:
         raise NotFound.pipeline(user_id)
-    return _state(rows[0])
+    return found[user_id]
+
+
+def pipelines(user_ids: Sequence[str]) -> dict[str, PipelineState]:
+    """Those of the users that have a pipeline, in one statement."""
+    if not user_ids:
+        return {}
+    return {row["user_id"]: _state(row) for row in read_pipelines.details(current(), user_ids)}
 
 
 def page(filters: dict[str, Any], *, start: str | None, backwards: bool, size: int) -> Page:
@@ -63,7 +76,8 @@ def page(filters: dict[str, Any], *, start: str | None, backwards: bool, size: i
     back = None
     if start is not None:  # an empty page leads back to the user it started behind
         back = users[0] if users else start + ("" if backwards else "\x01")
-    states = sorted((_state(row) for row in read_pipelines.details(current(), users)), key=lambda s: s.user_id.encode())
+    found_states = pipelines(users)
+    states = [found_states[user] for user in sorted(found_states, key=str.encode)]
     return Page(states, before=onward, after=back) if backwards else Page(states, before=back, after=onward)
 
 
@@ -83,6 +97,7 @@ def _state(row: dict[str, Any]) -> PipelineState:
         lease=lease,
         paused=row["paused_at"] is not None,
         timeout_seconds=row["timeout_seconds"],
+        head=row["head_id"],
         waiting=why_waiting(line),
     )
 
