@@ -104,7 +104,7 @@ def _channel(head: PendingHead) -> str:
 
 
 def _who(line: Line) -> str:
-    if line.worker_alive:
+    if line.worker is not None and line.worker_alive:
         return f"worker {line.worker} takes it next"
     if not line.any_alive:
         return "no worker is alive"
