@@ -107,9 +107,10 @@ ORDER BY user_id LIMIT %(limit)s
 _PURGE_UNORDERED = """
 UPDATE engagements_engagement e
 SET status = 'purged', settled_at = clock_timestamp(), lease_token = e.lease_token + 1
-FROM (SELECT id FROM engagements_engagement WHERE status = 'pending' AND unordered
-    ORDER BY id LIMIT %s FOR UPDATE) pending
-WHERE e.id = pending.id RETURNING e.id
+WHERE e.id = ANY(ARRAY(
+    SELECT id FROM engagements_engagement WHERE status = 'pending' AND unordered ORDER BY id LIMIT %s FOR UPDATE
+))
+RETURNING e.id
 """
 
 _REPLAYED = """

@@ -15,15 +15,15 @@ from engagements.store.connection import Connection, fetch, run
 from engagements.store.lease import Grant
 from engagements.store.settle import Settlement
 
+# ARRAY() runs the look once: as a table of a join the planner may run it again and again, past its limit.
 _CLAIM = """
 UPDATE engagements_engagement e
 SET lease_token = e.lease_token + 1, attempts = e.attempts + 1, held_until = clock_timestamp() + %(lease)s
-FROM (
+WHERE e.id = ANY(ARRAY(
     SELECT id FROM engagements_engagement
     WHERE status = 'pending' AND unordered AND held_until <= clock_timestamp() AND expires_at > clock_timestamp()
     ORDER BY arrival LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-) free
-WHERE e.id = free.id
+))
 RETURNING e.user_id, e.lease_token, e.id, e.payload::text, e.produced_at, e.causal_parent, e.late, e.channel,
     NULL::bigint, e.attempts, extract(epoch FROM e.expires_at - clock_timestamp())::float8
 """

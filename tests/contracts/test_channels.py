@@ -184,9 +184,7 @@ def test_a_kind_is_registered_by_its_dotted_path(settings: Settings) -> None:
         (ChannelConfig("one", "webhook", "https://example.com", ("whsec_é",)), "signing secret"),
     ],
 )
-def test_what_cannot_work_is_refused_with_what_to_do(
-    config: ChannelConfig, message: str, settings: Settings
-) -> None:
+def test_what_cannot_work_is_refused_with_what_to_do(config: ChannelConfig, message: str, settings: Settings) -> None:
     settings.CHANNEL_KINDS = {**conf.DEFAULTS["CHANNEL_KINDS"], "lost": "nowhere.at.all"}
     with pytest.raises(UnusableChannelError, match=message):
         load(config)

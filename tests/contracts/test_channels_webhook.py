@@ -229,9 +229,7 @@ def test_a_compressed_answer_is_not_unfolded(receiver: Receiver) -> None:
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\nbroken off", Retry("HTTP 500: broken off")),
     ],
 )
-def test_the_status_decides_even_if_the_rest_is_odd(
-    receiver: Receiver, raw: bytes, expected: Outcome
-) -> None:
+def test_the_status_decides_even_if_the_rest_is_odd(receiver: Receiver, raw: bytes, expected: Outcome) -> None:
     receiver.script(Raw(raw), path="/hook")
     assert outcome(receiver) == expected
 
@@ -314,18 +312,14 @@ def test_a_hung_receiver_is_cut_off_when_the_attempt_is_cancelled(receiver: Rece
 
 
 @pytest.mark.parametrize("behaviour", [Hang(), Drip("head")], ids=["hangs", "drips its head"])
-def test_the_whole_attempt_has_one_bound(
-    receiver: Receiver, settings: Settings, behaviour: Hang | Drip
-) -> None:
+def test_the_whole_attempt_has_one_bound(receiver: Receiver, settings: Settings, behaviour: Hang | Drip) -> None:
     settings.WEBHOOK_ATTEMPT_SECONDS = 0.3
     receiver.script(behaviour, path="/hook")
     assert outcome(receiver) == Retry("no answer within 0.3 s")
     receiver.wait_for(lambda r: r.requests[0].cut, 10)
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [(200, Delivered), (503, Retry), (404, Failed)], ids=["200", "503", "404"]
-)
+@pytest.mark.parametrize(("status", "kind"), [(200, Delivered), (503, Retry), (404, Failed)], ids=["200", "503", "404"])
 @pytest.mark.parametrize("behaviour", [Drip, Flood])
 def test_a_body_without_end_holds_nobody(
     receiver: Receiver, behaviour: type[Drip] | type[Flood], status: int, kind: type[Outcome]

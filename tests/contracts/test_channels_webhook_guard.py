@@ -41,9 +41,7 @@ class Names:
 
 def outcome(url: str, *, names: Names | None = None, check: Check | None = check_address) -> Outcome:
     async def scenario() -> Outcome:
-        channel = WebhookChannel(
-            ChannelConfig("mine", "webhook", url, (SECRET,)), guard=Guard(check, lookup=names)
-        )
+        channel = WebhookChannel(ChannelConfig("mine", "webhook", url, (SECRET,)), guard=Guard(check, lookup=names))
         try:
             return await channel.deliver(delivery())
         finally:
@@ -151,9 +149,7 @@ def test_a_receiver_that_is_down_at_one_of_its_addresses_is_reached_at_the_other
     assert isinstance(outcome(f"http://hooks.example:{receiver.port}/", names=names, check=None), Delivered)
 
 
-def test_a_name_server_that_hangs_costs_the_attempt_and_nobody_else(
-    receiver: Receiver, settings: Settings
-) -> None:
+def test_a_name_server_that_hangs_costs_the_attempt_and_nobody_else(receiver: Receiver, settings: Settings) -> None:
     settings.WEBHOOK_ATTEMPT_SECONDS = 0.3
 
     async def hangs(host: str, port: int) -> Sequence[str]:

@@ -85,9 +85,7 @@ def test_a_public_address_passes(address: str) -> None:
     check_address(address)
 
 
-@pytest.mark.parametrize(
-    "address", [address for address in REFUSED if address != "nonsense" and "%" not in address]
-)
+@pytest.mark.parametrize("address", [address for address in REFUSED if address != "nonsense" and "%" not in address])
 def test_a_url_with_a_refused_address_is_refused_at_creation_unless_private_is_allowed(address: str) -> None:
     url = f"https://[{address}]:8443/hook" if ":" in address else f"https://{address}:8443/hook"
     with pytest.raises(RefusedAddressError, match="WEBHOOK_ALLOW_PRIVATE"):

@@ -69,12 +69,8 @@ def test_what_is_recorded_fits_and_can_be_stored(text: str) -> None:
 
 
 @given(
-    user_id=st.text(
-        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50
-    ),
-    payload=st.dictionaries(
-        st.text(max_size=5), st.none() | st.integers() | st.text(max_size=10), max_size=4
-    ),
+    user_id=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50),
+    payload=st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=10), max_size=4),
     produced_at=st.datetimes(
         min_value=datetime(1970, 1, 2),  # noqa: DTZ001
         timezones=st.sampled_from([UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=11.5))]),
@@ -85,9 +81,7 @@ def test_what_is_recorded_fits_and_can_be_stored(text: str) -> None:
 def test_every_body_is_json_with_the_payload_as_it_was(
     user_id: str, payload: dict[str, object], produced_at: datetime, sequence: int | None
 ) -> None:
-    one = Delivery(
-        uuid.uuid4(), user_id, sequence, 1, produced_at, None, False, False, 1, json.dumps(payload)
-    )
+    one = Delivery(uuid.uuid4(), user_id, sequence, 1, produced_at, None, False, False, 1, json.dumps(payload))
     data = json.loads(body_of(one))["data"]
     assert data["user_id"] == user_id
     assert data["payload"] == payload
