@@ -4,19 +4,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils import timezone
 
-from engagements import conf
-from engagements.admin import addresses
+from engagements.admin import addresses, display
 from engagements.admin.read_only import permitted
-from engagements.models import Engagement, Pipeline, Worker
+from engagements.models import Engagement, Pipeline
+from engagements.store import read_queues
+from engagements.store.connection import current
 
 FIGURE_LIMIT = 10_000
 """Rows that a figure counts; from there on it says "10,000+"."""
 
 OVERDUE_SECONDS = 2.0
-"""What is pending so long after its deadline should have been swept: a second, and one more for the clocks."""
+"""What is pending so long after its deadline should have been swept: a second, and one more for a busy moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,10 @@ def overview(request: HttpRequest) -> Overview | None:
     pending = Engagement.objects.filter(status=Engagement.Status.PENDING)
     working = Pipeline.objects.filter(due_at__isnull=False, paused_at__isnull=True)
     paused = Pipeline.objects.filter(due_at__isnull=False, paused_at__isnull=False)
-    now = timezone.now()
-    workers = list(Worker.objects.order_by("name"))
-    alive = [worker for worker in workers if is_alive(worker)]
-    nearest = pending.order_by("expires_at").values_list("expires_at", "user_id").first()
+    workers = read_queues.workers(current())
+    alive = [worker for worker in workers if worker["alive"]]
+    overdue = pending.filter(expires_at__lt=Now() - timedelta(seconds=OVERDUE_SECONDS))
+    longest_overdue = overdue.order_by("expires_at").values_list("user_id", flat=True).first()
     result = Overview(
         figures=[
             Figure(
@@ -78,28 +79,16 @@ def overview(request: HttpRequest) -> Overview | None:
         )
         result.notices.append(Notice(text, addresses.listing("worker")))
     for worker in workers:
-        if worker not in alive and worker.stopped_at is None:
-            text = f"Worker {worker.name} has sent no heartbeat for {_whole(now - worker.heartbeat_at)}."
+        if worker["recent"] and not worker["alive"] and not worker["stopped"]:
+            text = f"Worker {worker['name']} has sent no heartbeat for {display.duration(worker['silent_seconds'])}."
             result.notices.append(Notice(text, addresses.listing("worker")))
-    if nearest is not None and nearest[0] < now - timedelta(seconds=OVERDUE_SECONDS):
-        paused_user = Pipeline.objects.filter(user_id=nearest[1], paused_at__isnull=False).exists()
-        if not paused_user:
-            text = "Engagements are pending beyond their deadline: is a worker or beat running?"
-            result.notices.append(Notice(text, addresses.pipeline(nearest[1])))
+    if longest_overdue is not None and not paused.filter(user_id=longest_overdue).exists():
+        text = "Engagements are pending beyond their deadline: is a worker or beat running?"
+        result.notices.append(Notice(text, addresses.pipeline(longest_overdue)))
     return result
-
-
-def is_alive(worker: Worker) -> bool:
-    """Not stopped, and a heartbeat in the last seconds."""
-    age = timezone.now() - worker.heartbeat_at
-    return worker.stopped_at is None and age < timedelta(seconds=conf.WORKER_DEAD_SECONDS)
 
 
 def _bounded(rows: QuerySet[Engagement] | QuerySet[Pipeline]) -> str:
     """The order given is that of the index to count by."""
     number = rows[: FIGURE_LIMIT + 1].count()
     return f"{FIGURE_LIMIT:,}+" if number > FIGURE_LIMIT else f"{number:,}"
-
-
-def _whole(length: timedelta) -> str:
-    return f"{max(0, round(length.total_seconds()))} s"

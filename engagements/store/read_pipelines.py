@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engagements import conf
 from engagements.store.connection import Connection, fetch, fetch_dicts
+from engagements.store.workers import IS_ALIVE
 
 SCAN_LIMIT = 20_000
 """Rows looked at for one page: some tens of milliseconds."""
@@ -40,8 +40,7 @@ SELECT p.user_id, p.depth, p.worker, p.session_until, p.lease_worker, p.lease_to
     extract(epoch FROM clock_timestamp() - front.oldest)::float8 AS oldest_pending_age_seconds
 FROM engagements_pipeline p
 CROSS JOIN (
-    SELECT ARRAY(SELECT name FROM engagements_worker WHERE stopped_at IS NULL
-        AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds') AS names
+    SELECT ARRAY(SELECT name FROM engagements_worker WHERE {IS_ALIVE}) AS names
 ) alive
 LEFT JOIN LATERAL (
     (SELECT * FROM engagements_engagement s WHERE s.id = p.in_service AND s.status = 'pending')

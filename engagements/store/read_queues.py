@@ -7,8 +7,8 @@ index of the undelivered. Nothing here grows with the history.
 from dataclasses import dataclass
 from typing import Any
 
-from engagements import conf
 from engagements.store.connection import Connection, fetch, fetch_dicts
+from engagements.store.workers import IS_ALIVE
 
 RECENT_SECONDS = 3600
 """A dead worker is listed for so long, or while users with pending work are pinned to it."""
@@ -21,9 +21,9 @@ UNASSIGNED_LIMIT = 20_000
 """Users without a worker that the listing gives to queues by the ring; the poll assigns them within a second."""
 
 _WORKERS = f"""
-SELECT name, COALESCE(stopped_at IS NULL
-    AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds', false) AS alive,
-    heartbeat_at > clock_timestamp() - interval '{RECENT_SECONDS} seconds' AS recent
+SELECT name, {IS_ALIVE} AS alive, stopped_at IS NOT NULL AS stopped,
+    heartbeat_at > clock_timestamp() - interval '{RECENT_SECONDS} seconds' AS recent,
+    extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS silent_seconds
 FROM engagements_worker ORDER BY name
 """
 
@@ -68,7 +68,7 @@ class Load:
 
 
 def workers(conn: Connection) -> list[dict[str, Any]]:
-    """All workers known, by name, with whether each is alive and whether it was lately."""
+    """All workers known, by name: whether each is alive, was lately, was stopped, and seconds since its heartbeat."""
     return fetch_dicts(conn, _WORKERS)
 
 

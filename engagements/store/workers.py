@@ -16,10 +16,12 @@ MOVE_LIMIT = 1000
 REVOKE_SECONDS = 1.0
 """How long a start waits for pipelines that the old incarnation's batches have locked: they take some milliseconds."""
 
-_ALIVE = f"""
-SELECT name FROM engagements_worker
-WHERE stopped_at IS NULL AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds'
+IS_ALIVE = f"""
+(stopped_at IS NULL AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds')
 """
+"""The condition, for whoever reads the table."""
+
+_ALIVE = f"SELECT name FROM engagements_worker WHERE {IS_ALIVE}"
 
 _START = """
 INSERT INTO engagements_worker AS w (name, incarnation, started_at, heartbeat_at)

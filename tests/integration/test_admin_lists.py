@@ -233,6 +233,14 @@ def test_the_queues_show_workers_alive_and_dead_and_what_waits(console: Client, 
     assert ">stopped<" in page
 
 
+def test_a_worker_that_fell_silent_is_reported_for_an_hour_and_then_taken_for_gone(console: Client) -> None:
+    workers.start(current(), "w1")
+    assert "no heartbeat" not in console.get("/admin/").content.decode()
+    for age, reported in (("8 seconds", True), ("2 hours", False)):
+        current().execute("UPDATE engagements_worker SET heartbeat_at = clock_timestamp() - %s::interval", [age])
+        assert ("Worker w1 has sent no heartbeat" in console.get("/admin/").content.decode()) is reported
+
+
 def test_the_queues_say_when_nothing_can_be_delivered(console: Client, broker_url: str) -> None:
     assert "No worker is alive" in console.get(address("worker")).content.decode()
     assert "No worker" in console.get("/admin/").content.decode()

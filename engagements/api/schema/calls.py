@@ -6,11 +6,11 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
+from engagements.api.errors import PROBLEM_TYPE
 from engagements.api.query import PAGE_SIZE, PAGE_SIZE_LIMIT, WORKER_LENGTH
 from engagements.api.schema import examples
 from engagements.domain.draft import CHANNEL_LENGTH, USER_ID_LENGTH
-
-PROBLEM_TYPE = "application/problem+json"
+from engagements.models import Engagement
 
 _PROBLEMS = {
     400: "Bad input, each field named; nothing was stored.",
@@ -87,7 +87,7 @@ _ID = (_in_path("id", "The engagement.", OpenApiTypes.UUID),)
 _USER = (_in_path("user_id", "Percent-encoded, `/` included.", _text(USER_ID_LENGTH)),)
 _QUEUE = (_in_path("name", "`deliver.<worker>` or `unordered`."),)
 _CHANNEL = (_in_path("name", "The channel."),)
-_STATUSES = ["pending", "delivered", "expired", "failed", "purged"]
+_STATUSES = list(Engagement.Status.values)
 
 PRODUCE = _call(
     "produce",

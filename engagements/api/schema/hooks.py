@@ -5,9 +5,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
+from engagements.api.errors import PROBLEM_TYPE
 from engagements.api.schema.components import SCHEMAS
-
-PROBLEM_TYPE = "application/problem+json"
 
 _ALWAYS = {
     "401": "The key is missing, unknown, or expired.",
