@@ -7,7 +7,7 @@ from time import monotonic
 
 from engagements.domain.retry import backoff_seconds
 from engagements.store.lease import Grant
-from workers.channels.base import Delivered, Delivery, Failed, Outcome, Retry
+from workers.channels.base import Delivered, Delivery, Failed, Retry
 from workers.engine.channelset import Loaded
 from workers.engine.flight import Ended, Flight
 
@@ -37,7 +37,7 @@ def attempt_now(channel: Loaded, flight: Flight, grant: Grant, *, unordered: boo
     assert channel.deliver_now is not None
     started = monotonic()
     try:
-        outcome = channel.deliver_now(delivery_of(grant, unordered=unordered))
+        outcome: object = channel.deliver_now(delivery_of(grant, unordered=unordered))
     except Exception as error:  # noqa: BLE001 - a channel is somebody else's code
         outcome = _raised(grant, error)
     return ended(flight, grant, outcome, started)
@@ -46,39 +46,54 @@ def attempt_now(channel: Loaded, flight: Flight, grant: Grant, *, unordered: boo
 async def attempt(channel: Loaded, flight: Flight, grant: Grant, *, unordered: bool) -> Ended:
     """The attempt of a channel that waits; cut off at the flight's deadline.
 
-    Cancelled from outside (the worker stops, or the lease is lost) it ends as interrupted.
+    Cancelled from outside (the worker stops, or the lease is lost) it ends as interrupted. Whatever the channel makes
+    of its cancellation, the attempt ends; what it has delivered in that moment counts.
     """
     assert channel.deliver is not None
     started = monotonic()
     loop = asyncio.get_running_loop()
+    outcome: object = None
     channel.running += 1
     try:
         async with asyncio.timeout_at(loop.time() + flight.deadline - started) as bound:
             try:
                 outcome = await channel.deliver(delivery_of(grant, unordered=unordered))
-            except Exception as error:
-                if bound.expired():
+            except Exception as error:  # noqa: BLE001 - a channel is somebody else's code
+                outcome = _raised(grant, error)
+            except asyncio.CancelledError as error:
+                if bound.expired() or _cancelled_from_outside():
                     raise
                 outcome = _raised(grant, error)
     except TimeoutError:
-        return Ended(flight, grant, "cut", "no answer before the deadline", 0.0, started, monotonic())
+        pass
     except asyncio.CancelledError:
         return Ended(flight, grant, "interrupted", "the worker stopped or lost its lease", 0.0, started, monotonic())
     finally:
         channel.running -= 1
+    if bound.expired() and not isinstance(outcome, Delivered | Failed):
+        return Ended(flight, grant, "cut", "no answer before the deadline", 0.0, started, monotonic())
     return ended(flight, grant, outcome, started)
 
 
-def ended(flight: Flight, grant: Grant, outcome: Outcome, started: float) -> Ended:
+def _cancelled_from_outside() -> bool:
+    """Whether this task was asked to end; else the channel cancelled something of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def ended(flight: Flight, grant: Grant, outcome: object, started: float) -> Ended:
+    """What the channel answered, as it is recorded; what is no outcome counts as an exception would."""
     now = monotonic()
     match outcome:
-        case Delivered(answer):
+        case Delivered(str() as answer):
             return Ended(flight, grant, "delivered", _record(answer), 0.0, started, now)
-        case Failed(error):
+        case Failed(str() as error):
             return Ended(flight, grant, "failed", _record(error), 0.0, started, now)
-        case Retry(error, after_seconds):
+        case Retry(str() as error, (None | int() | float()) as after_seconds):
             delay = backoff_seconds(grant.attempt, jitter=random.random(), retry_after=after_seconds)  # noqa: S311
             return Ended(flight, grant, "retry", _record(error), delay, started, now)
+    logger.warning("channel %s gave a %s, which is no outcome", grant.channel, type(outcome).__name__)
+    return ended(flight, grant, Retry(f"{type(outcome).__name__}: the channel's answer is no outcome"), started)
 
 
 def _record(text: str) -> str:
@@ -87,6 +102,14 @@ def _record(text: str) -> str:
     return text if text.isascii() and "\0" not in text else text.replace("\0", " ").encode(errors="replace").decode()
 
 
-def _raised(grant: Grant, error: Exception) -> Retry:
-    logger.warning("channel %s raised %s: %s", grant.channel, type(error).__name__, error)
-    return Retry(f"{type(error).__name__}: {error}")
+def _raised(grant: Grant, error: BaseException) -> Retry:
+    text = f"{type(error).__name__}: {_text(error)}"
+    logger.warning("channel %s raised %s", grant.channel, text)
+    return Retry(text)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - somebody else's code, too
+        return "its text cannot be had"

@@ -41,7 +41,10 @@ class Loaded:
         self.running = 0
 
     async def close(self) -> None:
-        await self._channel.aclose()
+        try:
+            await self._channel.aclose()
+        except Exception:  # somebody else's code
+            logger.exception("a channel could not be closed")
 
 
 def read_configs(conn: Connection) -> list[ChannelConfig]:
@@ -85,6 +88,10 @@ class ChannelSet:
             except UnusableChannelError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says all
                 self._channels[config.name] = Loaded(_Unusable(Failed(str(error))))
+            except Exception as error:  # somebody else's code: one channel must not end the engine
+                logger.exception("channel %s cannot be made", config.name)
+                reason = f"channel {config.name!r} cannot be made: {type(error).__name__}: {error}"
+                self._channels[config.name] = Loaded(_Unusable(Failed(reason)))
         for channel in [channel for channel in self._retired if not channel.running]:
             self._retired.remove(channel)
             await channel.close()

@@ -77,12 +77,12 @@ class Engine:
         self._started.wait()
 
     def submit(self, users: Sequence[str]) -> None:
-        """These users have work. Waits while the engine is full, at most SUBMIT_WAIT_SECONDS."""
+        """These users have work. Waits while the engine is full; after SUBMIT_WAIT_SECONDS the poll finds them."""
         until = monotonic() + SUBMIT_WAIT_SECONDS
         course = self._course
         while course is not None and course.load >= course.limit and monotonic() < until:
             threading.Event().wait(0.02)
-        if course is not None:
+        if course is not None and course.load < course.limit:
             self._call(course.want, users)
 
     def submit_unordered(self) -> None:

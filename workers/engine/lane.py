@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import psycopg
+
 from engagements.store.connection import Connection, dedicated
 
 P = ParamSpec("P")
@@ -39,9 +41,17 @@ class Lane:
             self._conn = dedicated(application_name=self._application_name)
         try:
             return work(self._conn, *args, **kwargs)
+        except psycopg.Error as error:
+            if self._lost() and not isinstance(error, psycopg.OperationalError):
+                # Such as the end of a transaction that stood still too long, by PostgreSQL's hand.
+                raise psycopg.OperationalError(str(error)) from error
+            raise
         finally:
-            if self._conn.broken or self._conn.closed:
+            if self._lost():
                 self._disconnect()
+
+    def _lost(self) -> bool:
+        return self._conn is not None and (self._conn.broken or self._conn.closed)
 
     def _disconnect(self) -> None:
         if self._conn is not None:
