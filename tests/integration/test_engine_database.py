@@ -1,0 +1,128 @@
+"""The engine and a database that goes away in the middle."""
+
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from engagements.models import Attempt, Engagement, Pipeline
+from engagements.services import produce, produce_bulk
+from engagements.store.connection import Connection, fetch, run
+from tests.support.engines import OpenDesk, StartEngine
+from tests.support.store import Connect, until
+
+USERS = [f"u{n}" for n in range(20)]
+
+
+def cut_connections(conn: Connection, like: str = "engine %") -> int:
+    """End all of the engines' sessions that there are; how many."""
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s"
+    return len(fetch(conn, sql, [like]))
+
+
+def accepted(desk_calls: list[tuple[int, UUID]]) -> list[UUID]:
+    """What a receiver keeps that ignores every sequence which it has had."""
+    last, kept = 0, []
+    for sequence, id in desk_calls:
+        if sequence > last:
+            last = sequence
+            kept.append(id)
+    return kept
+
+
+def test_connections_that_are_cut_again_and_again_lose_and_reorder_nothing(
+    open_desk: OpenDesk, start_engine: StartEngine, conn: Connection, terminations: list[int]
+) -> None:
+    """Whatever was under way: claims, settles, heartbeats. A user waits for a lease at most."""
+    desk = open_desk()
+    engine = start_engine()
+    items = produce_bulk(
+        [
+            {"user_id": user, "payload": {}, "channel": "desk", "timeout_seconds": 300}
+            for _ in range(30)
+            for user in USERS
+        ]
+    )
+    engine.submit(USERS)
+    cuts = 0
+    while cuts < 5:
+        seen = len(desk.calls)
+        until(lambda seen=seen: len(desk.calls) > seen + 20 or not pending(), "some deliveries")  # type: ignore[misc]
+        assert cut_connections(conn) > 0
+        cuts += 1
+    # A claim whose commit nobody saw leaves a lease that has to run out.
+    until(lambda: not pending() or run(conn, _LET_LEASES_RUN_OUT) < 0, "all to be settled")
+
+    assert set(Engagement.objects.values_list("status", flat=True)) == {"delivered"}
+    for user in USERS:
+        calls = [(call.delivery.sequence or 0, call.delivery.id) for call in desk.of(user)]
+        assert accepted(calls) == [item.id for item in items if USERS[item.index % len(USERS)] == user]
+    assert Attempt.objects.filter(outcome="delivered").count() == 600
+    assert terminations == []
+
+
+_LET_LEASES_RUN_OUT = """
+UPDATE engagements_pipeline SET lease_until = clock_timestamp()
+WHERE lease_until < clock_timestamp() + interval '8 s'
+"""
+
+
+def pending() -> bool:
+    return Pipeline.objects.filter(depth__gt=0).exists()
+
+
+def test_an_engine_waits_for_a_database_that_is_away_and_goes_on(
+    open_desk: OpenDesk, start_engine: StartEngine, connect: Connect, terminations: list[int]
+) -> None:
+    """Nobody may connect for a while; the engine does not end."""
+    desk = open_desk()
+    observer = connect()
+    [(name,)] = fetch(observer, "SELECT current_database()")
+    start_engine()
+    one = produce(user_id="ann", payload={}, channel="desk").engagement.id
+    until(lambda: desk.ids == [one], "the first delivery")
+    with psycopg.connect(
+        observer.info.dsn, dbname="postgres", password=observer.info.password, autocommit=True
+    ) as other:
+        other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        try:
+            cut_connections(observer)
+            two = produce(user_id="ann", payload={}, channel="desk").engagement.id
+            until(lambda: not _engines(observer), "the engine's last session to end")
+        finally:
+            other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+    until(lambda: desk.ids == [one, two], "the second delivery")
+    assert terminations == []
+
+
+def _engines(conn: Connection) -> int:
+    return len(fetch(conn, "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'engine %'"))
+
+
+@pytest.mark.parametrize(
+    "lane", ["claim", "settle-1", "settle-2", "beat", "keep", "sweep", "wake", "free", "free-settle"]
+)
+def test_each_of_its_connections_is_replaced(
+    open_desk: OpenDesk, start_engine: StartEngine, conn: Connection, terminations: list[int], lane: str
+) -> None:
+    desk = open_desk()
+    engine = start_engine()
+    first = produce_bulk(
+        [{"user_id": user, "payload": {}, "channel": "desk"} for user in USERS]
+        + [{"user_id": "loose", "payload": {}, "channel": "desk", "unordered": True}]
+    )
+    engine.submit(USERS)
+    engine.submit_unordered()
+    until(lambda: len(desk.calls) == len(first), "the first deliveries")
+    cut_connections(conn, f"engine w1 {lane}")
+    second = produce_bulk(
+        [{"user_id": user, "payload": {}, "channel": "desk"} for user in USERS]
+        + [{"user_id": "loose", "payload": {}, "channel": "desk", "unordered": True}]
+    )
+    engine.submit(USERS)
+    engine.submit_unordered()
+    until(
+        lambda: Engagement.objects.filter(status="delivered").count() == len(first) + len(second),
+        "the second deliveries",
+    )
+    assert terminations == []
