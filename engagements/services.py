@@ -21,7 +21,8 @@ from engagements.store import children, operate, pipelines
 from engagements.store import produce as produce_store
 from engagements.store.connection import current
 from engagements.store.deadlock import retried
-from engagements.store.produce import Duplicate, Produced, Stored
+from engagements.store.produce import Duplicate, Produced
+from engagements.store.rows import Stored
 
 BULK_LIMIT = 1000
 """Engagements per bulk call: one transaction of some tens of milliseconds."""

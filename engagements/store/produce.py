@@ -7,37 +7,19 @@ Order of arrival, receipt and lateness are decided under the pipelines' locks, s
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from datetime import datetime
+from uuid import UUID
 
 from engagements import conf
 from engagements.domain.causality import in_cycle
 from engagements.domain.draft import Draft
 from engagements.domain.errors import EngagementsError, IdReused, Invalid
-from engagements.domain.moves import Status
-from engagements.domain.ordering import FUTURE_TOLERANCE, above, held_until, is_late, order_time
+from engagements.domain.ordering import FUTURE_TOLERANCE
 from engagements.domain.ring import Ring
 from engagements.store.ancestors import ancestors
-from engagements.store.arrays import blobs, flags, numbers, texts, times, uuids
 from engagements.store.connection import Connection, fetch, run
 from engagements.store.pipelines import Enlisted, enlist
-
-
-@dataclass(slots=True)
-class Stored:
-    """One stored engagement, as its row was written."""
-
-    id: UUID
-    draft: Draft
-    channel: str
-    order_time: datetime
-    produced_at: datetime
-    received_at: datetime
-    expires_at: datetime
-    held_until: datetime
-    status: Status = Status.PENDING
-    late: bool = False
-    last_error: str = ""
+from engagements.store.rows import Stored, insert_rows, rows_of
 
 
 @dataclass(slots=True)
@@ -69,30 +51,6 @@ SELECT clock_timestamp(), ARRAY(SELECT name FROM engagements_channel WHERE activ
 _KNOWN = "SELECT id, content_digest, order_time FROM engagements_engagement WHERE id = ANY(%s)"
 
 _REFERENCED = "SELECT EXISTS (SELECT FROM engagements_engagement WHERE causal_parent = ANY(%s))"
-
-# Arrival numbers follow the list; rows go in by id, so that two producers of the same ids cannot wait for each other.
-_INSERT = """
-INSERT INTO engagements_engagement
-    (id, user_id, payload, produced_at, received_at, expires_at, settled_at, order_time, held_until, arrival, status,
-     causal_parent, unordered, channel, late, lease_token, attempts, replays, last_error, timeout_seconds,
-     content_digest)
-SELECT n.id, n.user_id, n.payload::jsonb, n.produced_at, n.received_at, n.expires_at,
-    CASE WHEN n.status <> 'pending' THEN n.received_at END, n.order_time, n.held_until,
-    n.arrival, n.status, n.causal_parent, n.unordered, n.channel, n.late, 0, 0, 0, n.last_error,
-    n.timeout_seconds, n.digest
-FROM (
-    SELECT *, nextval('engagements_arrival') AS arrival
-    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-        %s::timestamptz[], %s::timestamptz[], %s::text[], %s::uuid[], %s::bool[], %s::text[], %s::bool[], %s::text[],
-        %s::float8[], %s::bytea[])
-        WITH ORDINALITY AS l(id, user_id, payload, produced_at, received_at, expires_at, order_time, held_until, status,
-            causal_parent, unordered, channel, late, last_error, timeout_seconds, digest, place)
-    ORDER BY l.place
-) n
-ORDER BY n.id
-ON CONFLICT (id) DO NOTHING
-RETURNING id
-"""
 
 # A waiting pipeline is looked at as soon as the newcomer allows; one that retries its head keeps its time.
 _LOOK_SOONER = """
@@ -126,19 +84,19 @@ class _Insertion:
         ]
         self.open = {place: draft for place, draft in enumerate(drafts) if isinstance(draft, Draft)}
         self.parent_times: dict[UUID, datetime] = {}
-        self.first_of_id: dict[UUID, int] = {}
         self.repeats: dict[int, int] = {}
+        self.repeated: dict[int, Draft] = {}
 
     def run(self) -> Produced:
+        self._answer_known_ids()  # first: what was accepted stays so, also when its channel is switched off since
         self._refuse_unknown_channels_and_future()
         self._set_repeats_aside()
-        self._answer_known_ids()
         self._refuse_cycles()
         result = Produced(outcomes=[])
         if self.open:
             pipelines, now = self._lock_pipelines()
-            rows = self._rows(pipelines, now)
-            inserted = {id for (id,) in fetch(self.conn, _INSERT, _columns(list(rows.values())))}
+            rows = rows_of(self.open, pipelines, self.parent_times, now)
+            inserted = insert_rows(self.conn, list(rows.values()))
             stored = {place: row for place, row in rows.items() if row.id in inserted}
             self._settle_depths(rows, stored, pipelines)
             for place, row in stored.items():
@@ -176,10 +134,11 @@ class _Insertion:
 
     def _set_repeats_aside(self) -> None:
         """Within one list the first of an id wins."""
+        first_of_id: dict[UUID, int] = {}
         for place, draft in list(self.open.items()):
             if draft.id is None:
                 continue
-            first = self.first_of_id.setdefault(draft.id, place)
+            first = first_of_id.setdefault(draft.id, place)
             if first != place:
                 self.repeats[place] = first
         self.repeated = {place: self.open.pop(place) for place in self.repeats}
@@ -194,8 +153,8 @@ class _Insertion:
                 self._answer_reused(place, draft.id, draft, otherwise=outcome)
 
     def _answer_known_ids(self) -> None:
-        ids = set(self.first_of_id)
-        ids.update(draft.causal_parent for draft in self.open.values() if draft.causal_parent is not None)
+        drafts = self.open.values()
+        ids = {id for draft in drafts for id in (draft.id, draft.causal_parent) if id is not None}
         if not ids:
             return
         known = {id: (bytes(digest), time) for id, digest, time in fetch(self.conn, _KNOWN, [list(ids)])}
@@ -244,62 +203,6 @@ class _Insertion:
         [(now,)] = fetch(self.conn, "SELECT clock_timestamp()")
         return {}, now
 
-    def _rows(self, pipelines: dict[str, Enlisted], now: datetime) -> dict[int, Stored]:
-        window, default_timeout = conf.reorder_window(), conf.pending_timeout_seconds()
-        late_expires = conf.late_expires()
-        rows: dict[int, Stored] = {}
-        for place, draft in self.open.items():
-            pipeline = None if draft.unordered else pipelines[draft.user_id]
-            timeout = draft.timeout_seconds or (pipeline and pipeline.timeout_seconds) or default_timeout
-            time = order_time(
-                stated=draft.produced_at,
-                received_at=now,
-                last_attempted=pipeline.last_order_time if pipeline else None,
-                parent=self.parent_times.get(draft.causal_parent) if draft.causal_parent else None,
-            )
-            rows[place] = Stored(
-                id=draft.id or uuid4(),
-                draft=draft,
-                channel=draft.channel or conf.DEFAULT_CHANNEL,
-                order_time=time,
-                produced_at=draft.produced_at or now,
-                received_at=now,
-                expires_at=now + timedelta(seconds=timeout),
-                held_until=now,
-            )
-        self._raise_above_parents_in_list(rows)
-        for row in rows.values():
-            if row.draft.unordered:
-                continue
-            row.held_until = held_until(
-                stated=row.draft.produced_at is not None,
-                order_time=row.order_time,
-                received_at=now,
-                window=window,
-            )
-            row.late = is_late(order_time=row.order_time, last_attempted=pipelines[row.draft.user_id].last_order_time)
-            if row.late and late_expires:
-                row.status = Status.EXPIRED
-                row.last_error = "late: arrived after a later engagement had been attempted"
-        return rows
-
-    def _raise_above_parents_in_list(self, rows: dict[int, Stored]) -> None:
-        """A parent may stand anywhere in the list; ancestors first, without recursion: a chain may be 1,000 long."""
-        by_id = {row.id: row for row in rows.values()}
-        done: set[UUID] = set()
-        for row in rows.values():
-            chain: list[Stored] = []
-            current: Stored | None = row
-            while current is not None and current.id not in done:
-                done.add(current.id)
-                chain.append(current)
-                parent = current.draft.causal_parent
-                current = by_id.get(parent) if parent is not None else None
-            for child in reversed(chain):
-                parent_row = by_id.get(child.draft.causal_parent) if child.draft.causal_parent else None
-                if parent_row is not None:
-                    child.order_time = above(child.order_time, parent_row.order_time)
-
     def _settle_depths(
         self, rows: dict[int, Stored], stored: dict[int, Stored], pipelines: dict[str, Enlisted]
     ) -> None:
@@ -327,24 +230,3 @@ _REUSED = "an engagement with this id exists and its content differs; use a new 
 def _judge(draft: Draft, digest: bytes) -> Duplicate | IdReused:
     assert draft.id is not None
     return Duplicate(draft.id) if draft.digest == digest else IdReused(_REUSED)
-
-
-def _columns(rows: list[Stored]) -> list[str]:
-    return [
-        uuids([row.id for row in rows]),
-        texts([row.draft.user_id for row in rows]),
-        texts([row.draft.payload for row in rows]),
-        times([row.produced_at for row in rows]),
-        times([row.received_at for row in rows]),
-        times([row.expires_at for row in rows]),
-        times([row.order_time for row in rows]),
-        times([row.held_until for row in rows]),
-        texts([row.status.value for row in rows]),
-        uuids([row.draft.causal_parent for row in rows]),
-        flags([row.draft.unordered for row in rows]),
-        texts([row.channel for row in rows]),
-        flags([row.late for row in rows]),
-        texts([row.last_error for row in rows]),
-        numbers([row.draft.timeout_seconds for row in rows]),
-        blobs([row.draft.digest for row in rows]),
-    ]

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from engagements import services
 from engagements.domain.errors import IdReused, Invalid
-from engagements.models import Engagement, Pipeline
+from engagements.models import Channel, Engagement, Pipeline
 from engagements.services import BulkItem, produce, produce_bulk
 from engagements.store.connection import Connection
 from tests.support.store import claim_one, engagement, kill_worker, line, pipeline, start_worker, status
@@ -329,6 +329,16 @@ def test_the_same_again_is_answered_and_not_stored_again() -> None:
     assert (first.created, again.created) == (True, False)
     assert again.engagement.id == id
     assert pipeline("ann").depth == 1
+
+
+def test_the_same_again_is_answered_also_when_its_channel_was_switched_off_since() -> None:
+    Channel.objects.create(name="crm", kind="log")
+    fields: dict[str, Any] = {"id": uuid4(), "user_id": "ann", "payload": {}, "channel": "crm"}
+    assert produce(**fields).created
+    Channel.objects.filter(name="crm").update(active=False)
+    assert not produce(**fields).created
+    with pytest.raises(Invalid):
+        produce(**{**fields, "id": uuid4()})
 
 
 @pytest.mark.parametrize(
