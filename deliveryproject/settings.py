@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from deliveryproject.local.data_dir import DataDir
 from deliveryproject.local.state import running
+from engagements.conf import DEFAULTS
 
 env = environ.Env()
 
@@ -48,24 +49,16 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # --- Delivery ---
 
-PENDING_TIMEOUT_SECONDS = env.float("PENDING_TIMEOUT_SECONDS", default=30.0)
-REORDER_WINDOW_MS = env.int("REORDER_WINDOW_MS", default=100)
-SESSION_IDLE_SECONDS = env.float("SESSION_IDLE_SECONDS", default=300.0)
-LEASE_SECONDS = env.float("LEASE_SECONDS", default=10.0)
-LATE_POLICY = env.str("LATE_POLICY", default="deliver")
-RETENTION_DAYS = env.float("RETENTION_DAYS", default=7.0)
-WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=False)
-WEBHOOK_ATTEMPT_SECONDS = env.float("WEBHOOK_ATTEMPT_SECONDS", default=15.0)
+PENDING_TIMEOUT_SECONDS = env.float("PENDING_TIMEOUT_SECONDS", default=DEFAULTS["PENDING_TIMEOUT_SECONDS"])
+REORDER_WINDOW_MS = env.float("REORDER_WINDOW_MS", default=DEFAULTS["REORDER_WINDOW_MS"])
+SESSION_IDLE_SECONDS = env.float("SESSION_IDLE_SECONDS", default=DEFAULTS["SESSION_IDLE_SECONDS"])
+LEASE_SECONDS = env.float("LEASE_SECONDS", default=DEFAULTS["LEASE_SECONDS"])
+LATE_POLICY = env.str("LATE_POLICY", default=DEFAULTS["LATE_POLICY"])
+RETENTION_DAYS = env.float("RETENTION_DAYS", default=DEFAULTS["RETENTION_DAYS"])
+WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=DEFAULTS["WEBHOOK_ALLOW_PRIVATE"])
+WEBHOOK_ATTEMPT_SECONDS = env.float("WEBHOOK_ATTEMPT_SECONDS", default=DEFAULTS["WEBHOOK_ATTEMPT_SECONDS"])
 
-if LATE_POLICY not in ("deliver", "expire"):
-    raise ImproperlyConfigured(f"LATE_POLICY must be deliver or expire, not {LATE_POLICY!r}.")
-
-CHANNEL_KINDS = {
-    "demo": "workers.channels.demo.DemoChannel",
-    "log": "workers.channels.log.LogChannel",
-    "null": "workers.channels.null.NullChannel",
-    "webhook": "workers.channels.webhook.WebhookChannel",
-}
+CHANNEL_KINDS = {**DEFAULTS["CHANNEL_KINDS"]}
 """Kinds of channel by name: add your own class here by its dotted path."""
 
 # --- `up` ---
@@ -137,7 +130,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "deliveryproject.urls"
-ASGI_APPLICATION = "deliveryproject.asgi.application"
 
 TEMPLATES = [
     {
@@ -214,7 +206,6 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "POSTPROCESSING_HOOKS": ["engagements.api.schema.hooks.complete"],
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }

@@ -5,3 +5,6 @@ class EngagementsConfig(AppConfig):
     """What is promised: models, ordering rules, use cases, API and admin."""
 
     name = "engagements"
+
+    def ready(self) -> None:
+        from engagements import checks  # noqa: F401 - registers them

@@ -16,7 +16,7 @@ class Status(StrEnum):
 
 
 class Move(Enum):
-    """Every legal change of status. Nothing else may write one."""
+    """Every legal change of status. The statements in store/ make them, each on the condition of the move's source."""
 
     DELIVER = (Status.PENDING,), Status.DELIVERED
     EXPIRE = (Status.PENDING,), Status.EXPIRED
