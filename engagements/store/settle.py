@@ -15,7 +15,7 @@ from engagements import conf
 from engagements.store.arrays import numbers, texts, uuids
 from engagements.store.connection import Connection, fetch, run
 from engagements.store.expire import expire_locked
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 
 
 class Settlement(NamedTuple):

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from engagements import conf
 from engagements.store.connection import Connection, fetch, run
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from engagements.store.settle import Settlement
 
 # ARRAY() runs the look once: as a table of a join the planner may run it again and again, past its limit.

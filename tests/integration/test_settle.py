@@ -11,6 +11,7 @@ from engagements.models import Attempt
 from engagements.services import produce, produce_bulk
 from engagements.store import lease, settle
 from engagements.store.connection import Connection
+from engagements.store.heads import Grant
 from tests.support.store import claim_one, engagement, overdue, pipeline, settlement, start_worker, status
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -29,7 +30,7 @@ def make(user: str = "ann", **fields: object) -> UUID:
     return produce(user_id=user, payload={}, **fields).engagement.id
 
 
-def end(conn: Connection, grant: lease.Grant, outcome: str = "delivered", **more: object) -> settle.Settled:
+def end(conn: Connection, grant: Grant, outcome: str = "delivered", **more: object) -> settle.Settled:
     function = settle.settle if outcome in ("delivered", "failed") else settle.postpone
     return function(conn, [settlement(grant, outcome, **more)], worker="w1")  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from engagements.models import Attempt, Pipeline
 from engagements.services import produce, replay, set_timeout
 from engagements.store import unordered
 from engagements.store.connection import Connection
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from tests.support.store import Connect, engagement, overdue, settlement, status
 
 pytestmark = pytest.mark.usefixtures("database")

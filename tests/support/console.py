@@ -16,7 +16,7 @@ from engagements.models import Engagement
 from engagements.services import produce
 from engagements.store import lease, settle
 from engagements.store.connection import current
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from engagements.store.settle import Settlement
 
 HOSTILE_USERS = [

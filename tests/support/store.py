@@ -16,7 +16,7 @@ from engagements import liveness
 from engagements.models import Engagement, Pipeline
 from engagements.store import lease, workers
 from engagements.store.connection import Connection, current, dedicated, fetch, run
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from engagements.store.settle import Settlement
 from tests.support.databases import Databases
 

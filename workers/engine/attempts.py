@@ -6,7 +6,7 @@ import random
 from time import monotonic
 
 from engagements.domain.retry import backoff_seconds
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from workers.channels.base import Delivered, Delivery, Failed, Retry
 from workers.engine.channelset import Loaded
 from workers.engine.flight import Ended, Flight

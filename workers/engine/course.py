@@ -14,7 +14,7 @@ import psycopg
 
 from engagements import conf
 from engagements.store import lease, settle
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from engagements.store.settle import Settled
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from engagements.store.settle import Settlement
 
 

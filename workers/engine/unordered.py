@@ -10,7 +10,7 @@ import psycopg
 
 from engagements import conf
 from engagements.store import unordered
-from engagements.store.lease import Grant
+from engagements.store.heads import Grant
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
 from workers.engine.course import (
