@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Coroutine, Sequence
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -24,6 +24,7 @@ from workers.engine.course import Course
 from workers.engine.keeper import (
     BEAT_SECONDS,
     CHANNELS_SECONDS,
+    CUT_SECONDS,
     FORGOTTEN_SECONDS,
     POLL_SECONDS,
     RENEW_SECONDS,
@@ -45,6 +46,7 @@ USERS_IN_FLIGHT = 10_000
 """The bound of back-pressure: about 10 kB of memory each; the rest stays in the queue and in PostgreSQL."""
 
 UNORDERED_IN_FLIGHT = 2_000
+"""The same for unordered ones, a row each: fewer, so that they leave sockets to the users in line."""
 
 SUBMIT_WAIT_SECONDS = 5.0
 """How long a wake-up waits for room before it is dropped: the poll finds its users."""
@@ -81,7 +83,7 @@ class Engine:
         until = monotonic() + SUBMIT_WAIT_SECONDS
         course = self._course
         while course is not None and course.load >= course.limit and monotonic() < until:
-            threading.Event().wait(0.02)
+            sleep(0.02)
         if course is not None and course.load < course.limit:
             self._call(course.want, users)
 
@@ -171,7 +173,7 @@ class Engine:
         tasks = [
             every(BEAT_SECONDS, lambda: keeper.beat(lanes["beat"])),
             every(RENEW_SECONDS, lambda: keeper.renew(lanes["beat"])),
-            every(0.25, keeper.cut_lost),
+            every(CUT_SECONDS, keeper.cut_lost),
             every(POLL_SECONDS, lambda: keeper.poll(lanes["keep"])),
             every(POLL_SECONDS, lambda: keeper.fail_over(lanes["sweep"])),
             every(FORGOTTEN_SECONDS, lambda: keeper.remember(lanes["sweep"])),

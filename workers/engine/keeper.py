@@ -24,10 +24,14 @@ BEAT_SECONDS = 1.0
 RENEW_SECONDS = 1.0
 """How often held leases are renewed and looked at: a purge is noticed within this plus a statement."""
 
+CUT_SECONDS = 0.25
+"""How late an attempt is cut whose lease could not be renewed: well within the margin that leases and trust keep."""
+
 POLL_SECONDS = 1.0
 """How long a lost wake-up can delay work."""
 
 POLL_USERS = 2000
+"""Users per look of the poll: some milliseconds of PostgreSQL's work, four claims' worth."""
 
 SWEEP_SECONDS = 0.25
 """What nobody cuts is left alone for half a second and then settled within this plus a statement: within its 1 s."""
@@ -39,23 +43,15 @@ CHANNELS_SECONDS = 1.0
 """How long a changed channel goes unnoticed."""
 
 
-async def every(seconds: float, work: Callable[[], Awaitable[None]], nudge: asyncio.Event | None = None) -> None:
-    """Do `work` again and again, `seconds` apart or sooner when nudged; a database that is away is waited for."""
+async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work` again and again, `seconds` apart; a database that is away is waited for."""
     while True:
         began = monotonic()
         try:
             await work()
         except psycopg.OperationalError as error:
             logger.warning("database not reached, trying again: %s", error)
-        rest = max(0.0, seconds - (monotonic() - began))
-        if nudge is None:
-            await asyncio.sleep(rest)
-        else:
-            try:
-                await asyncio.wait_for(nudge.wait(), rest)
-            except TimeoutError:
-                continue
-            nudge.clear()
+        await asyncio.sleep(max(0.0, seconds - (monotonic() - began)))
 
 
 class Keeper:
