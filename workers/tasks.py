@@ -31,10 +31,10 @@ def wake_unordered() -> None:
 
 @shared_task(name="workers.sweep")
 def sweep() -> None:
-    """Settle what is overdue, and wake who moves up or waited for it."""
+    """Settle what fell due lately, and wake who moves up or waited for it; the engines look further back."""
     running, after = engine(), None
     while True:
-        expired = expire.sweep(current(), after=after)
+        expired = expire.sweep(current(), after=after, recent=True)
         services.wake_children(expired.ids)
         if running is not None:
             running.submit(expired.users)

@@ -6,13 +6,18 @@ pipelines ascending, skipping those that somebody works on, then engagements.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from engagements.store.connection import Connection, fetch
 
 GRACE_SECONDS = 0.5
 """A leased head in service is left to its holder for so long after the deadline: the holder cuts it itself."""
+
+RECENT = timedelta(seconds=30)
+"""How far back a sweep of the recent looks."""
+
+EVER = timedelta(days=36500)
 
 SWEEP_LIMIT = 2000
 """Engagements per sweep statement: some tens of milliseconds of work."""
@@ -31,15 +36,16 @@ Place = tuple[datetime, UUID]
 """A deadline and an id: how far a sweep has come."""
 
 
+# statement_timestamp, because an index condition needs a time that stands still; the settling looks at the clock again.
 _OVERDUE = """
 SELECT e.user_id, e.id, e.unordered, e.expires_at FROM engagements_engagement e
-LEFT JOIN engagements_pipeline p ON p.user_id = e.user_id AND NOT e.unordered
-WHERE e.status = 'pending' AND e.expires_at <= clock_timestamp() AND p.paused_at IS NULL
-    AND (e.expires_at, e.id) > (%s, %s)
+WHERE e.status = 'pending' AND e.expires_at <= statement_timestamp()
+    AND (e.expires_at, e.id) > (COALESCE(%s::timestamptz, statement_timestamp() - %s), %s)
+    AND (e.unordered OR NOT EXISTS (
+        SELECT FROM engagements_pipeline p WHERE p.user_id = e.user_id AND p.paused_at IS NOT NULL))
 ORDER BY e.expires_at, e.id LIMIT %s
 """
 
-_FRONT: Place = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
 _LOCK = """
 SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND paused_at IS NULL
@@ -109,12 +115,14 @@ WHERE line.expires_at <= clock_timestamp()
 """
 
 
-def sweep(conn: Connection, *, after: Place | None = None, limit: int = SWEEP_LIMIT) -> Expired:
+def sweep(conn: Connection, *, after: Place | None = None, recent: bool = False, limit: int = SWEEP_LIMIT) -> Expired:
     """Settle up to `limit` that are overdue, in one transaction; a pipeline that is locked or paused is left as it is.
 
     To be called again with the answer's `after` until that is None: so what is left keeps nobody else waiting.
+    recent: walk past only what fell due within RECENT, not past all that stands overdue in paused pipelines.
     """
-    overdue = fetch(conn, _OVERDUE, [*(after or _FRONT), limit])
+    deadline, id = after or (None, UUID(int=0))
+    overdue = fetch(conn, _OVERDUE, [deadline, RECENT if recent else EVER, id, limit])
     if not overdue:
         return Expired()
     users = sorted({user for user, _, unordered, _ in overdue if not unordered})

@@ -55,9 +55,10 @@ _STOP = """
 UPDATE engagements_worker SET stopped_at = clock_timestamp() WHERE name = %s AND incarnation = %s
 """
 
+# statement_timestamp, because an index condition needs a time that stands still.
 _DUE = """
 SELECT user_id FROM engagements_pipeline
-WHERE worker = %s AND due_at <= clock_timestamp() AND paused_at IS NULL
+WHERE worker = %s AND due_at <= statement_timestamp() AND paused_at IS NULL
     AND (lease_until IS NULL OR lease_until <= clock_timestamp())
 ORDER BY due_at LIMIT %s
 """
@@ -73,7 +74,7 @@ CROSS JOIN LATERAL (
 ) head
 JOIN engagements_engagement parent ON parent.id = head.causal_parent
     AND (parent.status <> 'pending' OR parent.order_time >= head.order_time)
-WHERE p.worker = %s AND p.due_at > clock_timestamp() + interval '1 second' AND p.paused_at IS NULL
+WHERE p.worker = %s AND p.due_at > statement_timestamp() + interval '1 second' AND p.paused_at IS NULL
     AND p.in_service IS NULL
 LIMIT %s
 """

@@ -149,3 +149,12 @@ def test_what_expired_unattempted_says_what_it_waited_for(conn: Connection) -> N
     assert engagement(first).last_error == "expired before its turn came"
     assert engagement(child).last_error == f"expired while it waited for its parent {parent}"
     assert engagement(free).last_error == "expired before a worker was free"
+
+
+def test_a_sweep_of_the_recent_leaves_what_has_been_overdue_for_long(conn: Connection) -> None:
+    """Such as all that a paused pipeline holds: walking past it four times a second would be dear."""
+    old, young = make("ann"), make("bob")
+    overdue(conn, old, seconds=100)
+    overdue(conn, young, seconds=1)
+    assert expire.sweep(conn, recent=True).ids == [young]
+    assert expire.sweep(conn).ids == [old]
