@@ -6,11 +6,11 @@ engagement's transaction does (docs/adr/0003-asgi-server.md).
 """
 
 import os
-from typing import Any, cast
 
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+
+from deliveryproject.threads import Threads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deliveryproject.settings")
 
@@ -18,6 +18,4 @@ _django = get_wsgi_application()
 
 from engagements.api.body_limit import BodyLimit  # noqa: E402 - needs Django to be set up
 
-# The adapter and Django state the same protocols in types of their own.
-_threads: Any = WSGIMiddleware(cast(Any, _django), workers=settings.WEB_THREADS)
-application = BodyLimit(_threads, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+application = BodyLimit(Threads(_django, settings.WEB_THREADS), settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -81,6 +81,11 @@ WEB_THREADS = env.int("WEB_THREADS", default=10)
 """Requests that one web process works on at a time; each thread keeps a database connection."""
 
 
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
+"""Whether connections prepare the statements that they repeat: half of PostgreSQL's work on a single post. Set to 0
+behind a pooler in transaction mode that does not follow prepared statements (PgBouncer before 1.21)."""
+
+
 def _database() -> dict[str, object]:
     url = env.str("DATABASE_URL", default="") or (_up.database_url if _up else "")
     if not url:
@@ -89,6 +94,8 @@ def _database() -> dict[str, object]:
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user:password@host/name")
     options: dict[str, object] = {"connect_timeout": 5, **database.get("OPTIONS", {})}  # type: ignore[dict-item]
+    if DATABASE_PREPARE:
+        options["prepare_threshold"] = 3
     database["OPTIONS"] = options
     database["CONN_MAX_AGE"] = None
     # A connection that died while idle is found before it is used.

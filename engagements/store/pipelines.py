@@ -25,7 +25,7 @@ ON CONFLICT (user_id) DO UPDATE SET
         THEN p.worker ELSE EXCLUDED.worker END,
     session_until = CASE WHEN p.due_at IS NOT NULL AND p.session_until IS NULL
         THEN NULL ELSE clock_timestamp() + %(idle)s END
-RETURNING p.user_id, p.worker, p.last_order_time, p.timeout_seconds, p.due_at >= statement_timestamp() AS slept,
+RETURNING p.user_id, p.worker, p.last_order_time, p.timeout_seconds, p.due_at >= statement_timestamp() AS slept, p.due_at,
     clock_timestamp()
 """
 
@@ -38,6 +38,7 @@ class Enlisted:
     last_order_time: datetime | None
     timeout_seconds: float | None
     slept: bool
+    due_at: datetime
 
 
 def enlist(conn: Connection, depths: Mapping[str, int], ring: Ring) -> tuple[dict[str, Enlisted], datetime]:
@@ -53,7 +54,7 @@ def enlist(conn: Connection, depths: Mapping[str, int], ring: Ring) -> tuple[dic
         "idle": timedelta(seconds=conf.session_idle_seconds()),
     }
     rows = fetch(conn, _ENLIST, params)
-    return {row[0]: Enlisted(*row[1:5]) for row in rows}, max(row[5] for row in rows)
+    return {row[0]: Enlisted(*row[1:6]) for row in rows}, max(row[6] for row in rows)
 
 
 def must_exist(conn: Connection, user_id: str) -> None:

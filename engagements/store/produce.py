@@ -215,7 +215,7 @@ class _Insertion:
                 continue
             if place not in stored or row.status.settled:
                 excess[user] = excess.get(user, 0) + 1
-            elif pipelines[user].slept:
+            elif pipelines[user].due_at > row.held_until:
                 due[user] = min(due.get(user, row.held_until), row.held_until)
         if excess:
             users = sorted(excess)

@@ -16,12 +16,12 @@ from engagements import conf
 from engagements.store import lease, settle
 from engagements.store.heads import Grant
 from engagements.store.settle import Settled
+from workers.engine.agenda import BUSY_SECONDS, Agenda
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
 from workers.engine.flight import Ended, Flight, settlement_of
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
-from workers.engine.waiting import BUSY_SECONDS, Waiting
 
 logger = logging.getLogger("workers.engine")
 
@@ -55,7 +55,7 @@ class Course:
         self.worker = worker
         self.limit = limit
         self.flights: dict[str, Flight] = {}
-        self.waiting = Waiting()
+        self.agenda = Agenda()
         self._channels = channels
         self._trust = trust
         self._claims = claims
@@ -71,25 +71,25 @@ class Course:
         for user in users:
             flight = self.flights.get(user)
             if flight is None:
-                self.waiting.add(user)
+                self.agenda.add(user)
             else:
                 flight.again = True
 
     @property
     def load(self) -> int:
         """Users worked on or about to be."""
-        return len(self.flights) + len(self.waiting.users)
+        return len(self.flights) + len(self.agenda.users)
 
     # --- Claiming ---
 
     async def claim_forever(self) -> None:
         while True:
-            await self.waiting.wait()
+            await self.agenda.wait()
             free = self.limit - len(self.flights)
             if free <= 0 or not self._trust.holds():
                 await asyncio.sleep(0.01)
                 continue
-            await self._claim(self.waiting.take(min(CLAIM_USERS, free)))
+            await self._claim(self.agenda.take(min(CLAIM_USERS, free)))
 
     async def _claim(self, users: list[str]) -> None:
         for user in users:
@@ -104,7 +104,7 @@ class Course:
                 self._land(user, want=True)
             return
         for grant in claim.grants:
-            self.waiting.not_busy(grant.user_id)
+            self.agenda.not_busy(grant.user_id)
             self._serve(self.flights[grant.user_id], grant, asked)
         for user, seconds in claim.asleep.items():
             self._land(user, asleep=seconds)
@@ -121,13 +121,13 @@ class Course:
         """The flight ends; what was announced meanwhile is looked at."""
         flight = self.flights.pop(user)
         if want or flight.again:
-            self.waiting.add(user)
+            self.agenda.add(user)
         elif busy:
-            self.waiting.add_busy(user)
+            self.agenda.add_busy(user)
         elif asleep is not None:
-            self.waiting.add_later(user, asleep)
+            self.agenda.add_later(user, asleep)
         else:
-            self.waiting.not_busy(user)
+            self.agenda.not_busy(user)
 
     # --- Attempting ---
 
@@ -267,4 +267,4 @@ class Course:
     def stop(self) -> None:
         """Start nothing any more; what runs may end."""
         self._stopping = True
-        self.waiting.close()
+        self.agenda.close()

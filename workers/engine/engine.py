@@ -39,7 +39,7 @@ from workers.engine.unordered import UnorderedCourse
 
 logger = logging.getLogger("workers.engine")
 
-LANES = ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "free", "free-settle", "wake")
+LANES = ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "unordered", "unordered-settle", "wake")
 """One database connection each. Two settle: while one commits, the other's statement runs."""
 
 USERS_IN_FLIGHT = 10_000
@@ -145,7 +145,7 @@ class Engine:
             worker=self.worker,
             channels=channels,
             trust=trust,
-            claims=lanes["free"],
+            claims=lanes["unordered"],
             limit=UNORDERED_IN_FLIGHT,
             settled=parents.settled,
         )
@@ -183,7 +183,7 @@ class Engine:
             course.settle_forever(lanes["settle-1"]),
             course.settle_forever(lanes["settle-2"]),
             free.claim_forever(),
-            free.settle_forever(lanes["free-settle"]),
+            free.settle_forever(lanes["unordered-settle"]),
             parents.wake_forever(lanes["wake"]),
         ]
         self._course, self._free = course, free

@@ -36,6 +36,10 @@ POLL_USERS = 2000
 SWEEP_SECONDS = 0.25
 """What nobody cuts is left alone for half a second and then settled within this plus a statement: within its 1 s."""
 
+FULL_SWEEP_REST = 20.0
+"""A sweep walks past what stands overdue in paused pipelines. Where that takes long, it is done for a twentieth of the
+time only, and what fell due lately is swept in between."""
+
 FORGOTTEN_SECONDS = 3.0
 """How long a child can wait whose waking was lost in a crash. The look costs one index probe per sleeping pipeline."""
 
@@ -81,6 +85,7 @@ class Keeper:
         self._superseded = superseded
         self._settled = settled
         self._moved = moved
+        self._next_full_sweep = 0.0
 
     async def beat(self, lane: Lane) -> None:
         sent = monotonic()
@@ -114,12 +119,12 @@ class Keeper:
                 await asyncio.sleep(0.005)
             room = min(POLL_USERS, self._course.limit - self._course.load)
             users = await lane.run(workers.due, self.worker, limit=room)
-            known = self._course.flights.keys() | self._course.waiting.users.keys()
+            known = self._course.flights.keys() | self._course.agenda.users.keys()
             fresh = [user for user in users if user not in known]
             self._course.want(fresh)
             if len(users) < room or not fresh:
                 break
-            while len(self._course.waiting.users) > POLL_USERS // 4:
+            while len(self._course.agenda.users) > POLL_USERS // 4:
                 await asyncio.sleep(0.005)
         self._free.look()
 
@@ -138,14 +143,17 @@ class Keeper:
             self._course.want(users)
 
     async def sweep(self, lane: Lane) -> None:
-        after = None
+        began, after = monotonic(), None
+        recent = began < self._next_full_sweep
         while True:
-            expired = await lane.run(expire.sweep, after=after)
+            expired = await lane.run(expire.sweep, after=after, recent=recent)
             if expired.ids:
                 self._settled(expired)
             after = expired.after
             if after is None:
-                return
+                break
+        if not recent:
+            self._next_full_sweep = monotonic() + FULL_SWEEP_REST * (monotonic() - began)
 
     async def read_channels(self, lane: Lane) -> None:
         await self._channels.replace(await lane.run(read_configs))

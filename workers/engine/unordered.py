@@ -11,6 +11,7 @@ import psycopg
 from engagements import conf
 from engagements.store import unordered
 from engagements.store.heads import Grant
+from workers.engine.agenda import BUSY_SECONDS, TIMER_SLACK_SECONDS
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
 from workers.engine.course import (
@@ -22,7 +23,6 @@ from workers.engine.course import (
 from workers.engine.flight import Ended, Flight, settlement_of
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
-from workers.engine.waiting import BUSY_SECONDS, TIMER_SLACK_SECONDS
 
 logger = logging.getLogger("workers.engine")
 

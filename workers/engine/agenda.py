@@ -12,7 +12,7 @@ TIMER_SLACK_SECONDS = 0.001
 """A timer that fires before PostgreSQL's clock agrees would find nothing due and cost a second look."""
 
 
-class Waiting:
+class Agenda:
     """First come, first served; a user is in it once."""
 
     def __init__(self) -> None:
