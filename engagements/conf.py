@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 DEFAULTS: dict[str, Any] = {
     "PENDING_TIMEOUT_SECONDS": 30.0,
@@ -52,7 +53,10 @@ def lease_seconds() -> float:
 
 def late_expires() -> bool:
     """Whether LATE_POLICY settles a late one as expired instead of delivering it next."""
-    return bool(get("LATE_POLICY") == "expire")
+    policy = get("LATE_POLICY")
+    if policy not in ("deliver", "expire"):
+        raise ImproperlyConfigured(f"LATE_POLICY must be deliver or expire, not {policy!r}.")
+    return bool(policy == "expire")
 
 
 def retention() -> timedelta:

@@ -114,24 +114,26 @@ def purge(user_id: str, *, actor: str, reason: str = "") -> int:
 def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
     """Purge all users of a worker's queue, or all unordered engagements; how many. Raises NotFound.
 
-    In transactions of some hundred users each: a crash leaves whole batches purged, and calling again goes on.
+    In transactions of some hundred users each, every one with its audit entry: a crash leaves whole batches purged, and
+    calling again goes on.
     """
     worker = worker_of(name)
     total = 0
     if name == UNORDERED_QUEUE:
         while True:
-            purged = _purge(lambda: operate.purge_unordered(current(), limit=BULK_LIMIT))
+            purged = _purge(name, lambda: operate.purge_unordered(current(), limit=BULK_LIMIT), actor, reason)
             total += purged
             if purged < BULK_LIMIT:
                 break
     elif worker is not None and _known_worker(worker):
         after = ""
         while users := operate.queue_users(current(), worker, after=after):
-            total += _purge(partial(_purge_users, users))
+            total += _purge(name, partial(_purge_users, users), actor, reason)
             after = users[-1]
+        if not after:  # that there was nothing to purge is worth an entry, too
+            audit.record(actor, "purge queue", name, count=0, reason=reason)
     else:
         raise NotFound(f"there is no queue {name!r}; GET /api/v1/queues/ lists them")
-    audit.record(actor, "purge queue", name, count=total, reason=reason)
     return total
 
 
@@ -139,10 +141,11 @@ def _purge_users(users: list[str]) -> list[UUID]:
     return operate.purge(current(), users)
 
 
-def _purge(some: Callable[[], Sequence[UUID]]) -> int:
+def _purge(queue: str, some: Callable[[], Sequence[UUID]], actor: str, reason: str) -> int:
     def once() -> int:
         with transaction.atomic():
             ids = some()
+            audit.record(actor, "purge queue", queue, count=len(ids), reason=reason)
             _wake_children_on_commit(ids)
         return len(ids)
 

@@ -1,6 +1,7 @@
 """Celery's side of delivery: adapters that take ids and make one call. No rule, no retry, no ETA."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from celery import shared_task
 
@@ -8,6 +9,9 @@ from engagements import conf, services, wakeups
 from engagements.store import expire, retention
 from engagements.store.connection import current
 from workers.bootstep import engine
+
+WORKER_MEMORY = timedelta(days=1)
+"""A worker that is silent for less is shown as dead, whatever the retention."""
 
 RETENTION_BATCHES = 500
 """Batches of 1,000 per run, one run a minute: above 8,000 settled a second, half a minute of work at the most."""
@@ -47,3 +51,4 @@ def sweep() -> None:
 def delete_old() -> None:
     """Delete history beyond the retention."""
     retention.delete_old(current(), keep=conf.retention(), batches=RETENTION_BATCHES)
+    retention.delete_workers(current(), keep=max(conf.retention(), WORKER_MEMORY))

@@ -25,8 +25,8 @@ ON CONFLICT (user_id) DO UPDATE SET
         THEN p.worker ELSE EXCLUDED.worker END,
     session_until = CASE WHEN p.due_at IS NOT NULL AND p.session_until IS NULL
         THEN NULL ELSE clock_timestamp() + %(idle)s END
-RETURNING p.user_id, p.worker, p.last_order_time, p.timeout_seconds, p.due_at >= statement_timestamp() AS slept, p.due_at,
-    clock_timestamp()
+RETURNING p.user_id, p.worker, p.last_order_time, p.timeout_seconds, p.due_at >= statement_timestamp() AS slept,
+    p.due_at, clock_timestamp()
 """
 
 

@@ -28,6 +28,15 @@ DELETE FROM engagements_attempt WHERE engagement_id IN (SELECT id FROM gone)
 """
 
 
+# Nothing refers to the row but the console: a pipeline pinned to an unknown worker is moved like one of a dead worker.
+_DELETE_WORKERS = "DELETE FROM engagements_worker WHERE heartbeat_at < clock_timestamp() - %s"
+
+
+def delete_workers(conn: Connection, *, keep: timedelta) -> int:
+    """Forget workers that have been silent for longer than `keep`: hosts come and go under new names; how many."""
+    return run(conn, _DELETE_WORKERS, [keep])
+
+
 def delete_old(conn: Connection, *, keep: timedelta, batches: int) -> int:
     """Delete up to `batches` batches of what settled longer than `keep` ago; how many engagements were chosen.
 

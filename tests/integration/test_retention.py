@@ -4,9 +4,10 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 
 from engagements import services
-from engagements.models import Attempt, Engagement
+from engagements.models import Attempt, Engagement, Worker
 from engagements.services import produce
 from engagements.store import retention, settle
 from engagements.store.connection import Connection
@@ -133,3 +134,11 @@ def test_beats_task_keeps_what_the_setting_says(conn: Connection) -> None:
     age(conn, 0.2)
     delete_old()
     assert left() == {young}
+
+
+def test_workers_silent_for_longer_than_the_retention_are_forgotten(conn: Connection) -> None:
+    start_worker(conn, "old")
+    start_worker(conn, "new")
+    Worker.objects.filter(name="old").update(heartbeat_at=timezone.now() - WEEK - timedelta(minutes=1))
+    assert retention.delete_workers(conn, keep=WEEK) == 1
+    assert {worker.name for worker in Worker.objects.all()} == {"new", "w1"}
