@@ -113,3 +113,19 @@ def release(conn: Connection, held: dict[str, int], *, worker: str) -> None:
         params = {"users": list(held), "tokens": list(held.values()), "worker": worker}
         with conn.transaction():
             run(conn, _FREE, [[user for (user,) in fetch(conn, _LOCK_OWN, params)]])
+
+
+_TAKEN = """
+SELECT user_id, lease_token FROM engagements_pipeline
+WHERE user_id = ANY(%(users)s) AND lease_worker = %(worker)s AND EXISTS (
+    SELECT FROM engagements_worker WHERE name = %(worker)s AND incarnation = %(incarnation)s)
+"""
+
+
+def disclaim(conn: Connection, users: Sequence[str], *, worker: str, incarnation: int) -> None:
+    """Give up what a claim of these users took whose answer was lost, so that nobody waits until it runs out.
+
+    The caller holds no other lease of theirs. Does nothing once another incarnation has started: its leases look alike.
+    """
+    params = {"users": list(users), "worker": worker, "incarnation": incarnation}
+    release(conn, dict(fetch(conn, _TAKEN, params)), worker=worker)

@@ -29,7 +29,15 @@ async def with_course(limit: int, story: Callable[[Course], Awaitable[None]]) ->
     lanes = [Lane(name, application_name="pressure") for name in ("claim", "settle")]
     trust.renew(monotonic() + 60)
     await channels.replace(await lanes[0].run(read_configs))
-    course = Course(worker="w1", channels=channels, trust=trust, claims=lanes[0], limit=limit, settled=lambda ids: None)
+    course = Course(
+        worker="w1",
+        incarnation=1,
+        channels=channels,
+        trust=trust,
+        claims=lanes[0],
+        limit=limit,
+        settled=lambda ids: None,
+    )
     duties = [asyncio.ensure_future(work) for work in (course.claim_forever(), course.settle_forever(lanes[1]))]
     try:
         await story(course)

@@ -308,6 +308,26 @@ def test_releasing_nothing_is_nothing(conn: Connection) -> None:
     lease.release(conn, {"unknown": 7}, worker="w1")
 
 
+def test_a_claim_whose_answer_was_lost_is_undone(conn: Connection) -> None:
+    """What it marked is attempted first, as after any takeover; others' leases stay."""
+    one = make()
+    make("bob")
+    lease.claim(conn, ["ann", "bob"], worker="w1")
+    conn.execute("UPDATE engagements_pipeline SET lease_worker = 'w2' WHERE user_id = 'bob'")
+    lease.disclaim(conn, ["ann", "bob", "unknown"], worker="w1", incarnation=1)
+    grant = claim_one(conn, "ann")
+    assert (grant.id, grant.sequence, grant.attempt) == (one, 1, 2)
+    assert pipeline("bob").lease_worker == "w2"
+
+
+def test_a_claim_is_not_undone_under_a_newer_process_of_the_same_name(conn: Connection) -> None:
+    make()
+    start_worker(conn, "w1")
+    claim_one(conn, "ann")
+    lease.disclaim(conn, ["ann"], worker="w1", incarnation=1)
+    assert pipeline("ann").lease_worker == "w1"
+
+
 def test_a_pipeline_counted_as_pending_that_has_nothing_in_line_is_mended(conn: Connection) -> None:
     one = make()
     conn.execute("DELETE FROM engagements_engagement WHERE id = %s", [one])

@@ -45,6 +45,7 @@ class Course:
         self,
         *,
         worker: str,
+        incarnation: int,
         channels: ChannelSet,
         trust: Trust,
         claims: Lane,
@@ -53,6 +54,7 @@ class Course:
     ) -> None:
         """settled: is told the ids that were settled or raised, whose children have to be looked at."""
         self.worker = worker
+        self.incarnation = incarnation
         self.limit = limit
         self.flights: dict[str, Flight] = {}
         self.agenda = Agenda()
@@ -99,7 +101,7 @@ class Course:
             claim = await self._claims.run(lease.claim, users, worker=self.worker)
         except psycopg.OperationalError as error:
             logger.warning("claim failed, trying again: %s", error)
-            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            await self._disclaim(users)
             for user in users:
                 self._land(user, want=True)
             return
@@ -116,6 +118,16 @@ class Course:
                 self._land(user)
         if claim.expired or claim.raised:
             self._settled([*claim.expired, *claim.raised])
+
+    async def _disclaim(self, users: list[str]) -> None:
+        """The claim may have been committed: its leases would stand for nothing until they run out."""
+        while True:
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            try:
+                await self._claims.run(lease.disclaim, users, worker=self.worker, incarnation=self.incarnation)
+                return
+            except psycopg.OperationalError as error:
+                logger.warning("waiting for the database: %s", error)
 
     def _land(self, user: str, *, asleep: float | None = None, busy: bool = False, want: bool = False) -> None:
         """The flight ends; what was announced meanwhile is looked at."""

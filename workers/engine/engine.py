@@ -135,6 +135,7 @@ class Engine:
         parents = Parents(worker=self.worker, want=lambda users: course.want(users))
         course = Course(
             worker=self.worker,
+            incarnation=incarnation,
             channels=channels,
             trust=trust,
             claims=lanes["claim"],
