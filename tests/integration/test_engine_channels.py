@@ -1,9 +1,12 @@
 """Channels are other people's code: whatever one does, its engagements end properly and the others go on."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -210,3 +213,34 @@ def test_a_channel_that_cannot_be_closed_keeps_nothing_from_going_on(
     until(lambda: status(second) == "delivered", "the second")
     engine.stop()
     assert (terminations, desk.closed) == ([], 2)
+
+
+def test_a_channel_that_does_not_let_go_holds_nobody(
+    open_desk: OpenDesk, start_engine: StartEngine, terminations: list[int]
+) -> None:
+    """It swallows its cancellation. A second after the deadline the attempt is given up for what it is."""
+    over = threading.Event()
+
+    async def answer(delivery: Delivery) -> Outcome:
+        while delivery.id != two and not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+        return Delivered()
+
+    open_desk(answer)
+    engine = start_engine()
+    two = uuid4()
+    one, loose = make(timeout_seconds=0.5), make(timeout_seconds=0.5, unordered=True)
+    make(id=two)
+    engine.submit(["ann"])
+    engine.submit_unordered()
+    try:
+        until(lambda: status(two) == "delivered", "the next")
+        until(lambda: status(loose) == "expired", "the unordered one's end")
+        assert status(one) == "expired"
+        began = monotonic()
+    finally:
+        over.set()
+    engine.stop()
+    assert monotonic() - began < 3
+    assert terminations == []

@@ -6,6 +6,7 @@ still waits for their own settle before their next attempt. Everything here runs
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from uuid import UUID
@@ -156,12 +157,14 @@ class Course:
         if channel.immediate:
             self._end(attempt_now(channel, flight, grant, unordered=False))
         else:
+            flight.cut_at = math.inf
             flight.attempt = asyncio.ensure_future(self._attempt(channel, flight, grant))
 
     async def _attempt(self, channel: Loaded, flight: Flight, grant: Grant) -> None:
         ended = await attempt(channel, flight, grant, unordered=False)
-        flight.attempt = None
-        self._end(ended)
+        if flight.attempt is asyncio.current_task():  # else it was abandoned
+            flight.attempt = None
+            self._end(ended)
 
     def _give_up(self, flight: Flight, grant: Grant) -> None:
         now = monotonic()
@@ -175,8 +178,8 @@ class Course:
         """End the attempts of these users now: their leases are gone."""
         for user in users:
             flight = self.flights.get(user)
-            if flight is not None and flight.attempt is not None:
-                flight.attempt.cancel()
+            if flight is not None:
+                flight.cut()
 
     def held(self, *, older_than: float = 0.0) -> dict[str, int]:
         """User → token of the leases held for at least `older_than` seconds."""
@@ -271,6 +274,14 @@ class Course:
             self._land(user, want=True)
 
     # --- Stopping ---
+
+    def abandon(self) -> None:
+        """Go on without the attempts that were cut off and do not end."""
+        for flight in list(self.flights.values()):
+            ended = flight.abandon()
+            if ended is not None:
+                logger.error("channel %s did not let go of an attempt", ended.grant.channel)
+                self._end(ended)
 
     def idle(self) -> bool:
         """Whether nothing is attempted or waits to be settled."""

@@ -1,10 +1,15 @@
 """One user's course through the engine: claimed, attempted, settled, next. All of it inside the loop's thread."""
 
 import asyncio
+import math
 from dataclasses import dataclass
+from time import monotonic
 
 from engagements.store.heads import Grant
 from engagements.store.settle import Settlement
+
+STUBBORN_SECONDS = 1.0
+"""How long a channel may take to end an attempt that is cut off: it must let its cancellation pass."""
 
 
 @dataclass(slots=True)
@@ -12,7 +17,8 @@ class Flight:
     """A user whom the engine works on. Times are of the monotonic clock.
 
     grant: what is attempted or waits to be settled; None while the claim runs. lease_until: after that nothing may be
-    sent under this lease. again: somebody announced work meanwhile, so look once more when the flight ends.
+    sent under this lease. cut_at: when the attempt was told to end before its deadline. again: somebody announced work
+    meanwhile, so look once more when the flight ends.
     """
 
     user_id: str
@@ -21,7 +27,24 @@ class Flight:
     deadline: float = 0.0
     lease_until: float = 0.0
     attempt: asyncio.Task[None] | None = None
+    cut_at: float = math.inf
     again: bool = False
+
+    def cut(self) -> None:
+        """End the attempt that runs, if one does."""
+        if self.attempt is not None:
+            self.attempt.cancel()
+            self.cut_at = min(self.cut_at, monotonic())
+
+    def abandon(self) -> "Ended | None":
+        """The end of an attempt that is over and that its channel does not let go of; what comes of it is ignored."""
+        now = monotonic()
+        if self.attempt is None or self.grant is None or now < min(self.deadline, self.cut_at) + STUBBORN_SECONDS:
+            return None
+        self.attempt.cancel()
+        self.attempt = None
+        outcome = "cut" if now >= self.deadline else "interrupted"
+        return Ended(self, self.grant, outcome, "the channel did not let go of the attempt", 0.0, self.granted_at, now)
 
 
 @dataclass(slots=True)

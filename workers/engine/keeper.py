@@ -106,11 +106,13 @@ class Keeper:
             self._free.keep(await lane.run(unordered.renew, free), free)
 
     async def cut_lost(self) -> None:
-        """Without the database: what could not be renewed in time is no longer ours to send."""
+        """Without the database: end what is no longer ours to send, and go on without what should have ended."""
         self._course.cut(self._course.overdue())
         if not self._trust.holds():
             self._course.cut(list(self._course.flights))
             self._free.cut_all()
+        self._course.abandon()
+        self._free.abandon()
 
     async def poll(self, lane: Lane) -> None:
         """Find due pipelines that nobody works on: lost wake-ups, retries, what a full engine left lying."""

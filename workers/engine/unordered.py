@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from time import monotonic
 from uuid import UUID
@@ -82,8 +83,8 @@ class UnorderedCourse:
 
     def _serve(self, grant: Grant, asked: float) -> None:
         lapsed = self.flights.get(grant.id)
-        if lapsed is not None and lapsed.attempt is not None:  # its lease ran out, and we were the next to claim it
-            lapsed.attempt.cancel()
+        if lapsed is not None:  # its lease ran out, and we were the next to claim it
+            lapsed.cut()
         flight = Flight(grant.user_id, grant, asked)
         self.flights[grant.id] = flight
         flight.deadline = monotonic() + grant.expires_in
@@ -96,12 +97,14 @@ class UnorderedCourse:
         if channel.immediate:
             self._end(attempt_now(channel, flight, grant, unordered=True))
         else:
+            flight.cut_at = math.inf
             flight.attempt = asyncio.ensure_future(self._attempt(channel, flight, grant))
 
     async def _attempt(self, channel: Loaded, flight: Flight, grant: Grant) -> None:
         ended = await attempt(channel, flight, grant, unordered=True)
-        flight.attempt = None
-        self._end(ended)
+        if flight.attempt is asyncio.current_task():  # else it was abandoned
+            flight.attempt = None
+            self._end(ended)
 
     def _end(self, ended: Ended) -> None:
         self._ended.append(ended)
@@ -159,13 +162,20 @@ class UnorderedCourse:
         """End the attempts among `asked` whose lease is gone: expired, purged, or taken over."""
         for id in asked.keys() - still_held:
             flight = self.flights.get(id)
-            if flight is not None and flight.attempt is not None:
-                flight.attempt.cancel()
+            if flight is not None:
+                flight.cut()
 
     def cut_all(self) -> None:
         for flight in self.flights.values():
-            if flight.attempt is not None:
-                flight.attempt.cancel()
+            flight.cut()
+
+    def abandon(self) -> None:
+        """Go on without the attempts that were cut off and do not end."""
+        for flight in list(self.flights.values()):
+            ended = flight.abandon()
+            if ended is not None:
+                logger.error("channel %s did not let go of an attempt", ended.grant.channel)
+                self._end(ended)
 
     def idle(self) -> bool:
         return not self.flights and not self._ended and not self._settling
