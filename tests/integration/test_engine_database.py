@@ -1,5 +1,7 @@
 """The engine and a database that goes away in the middle."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import pytest
 from engagements import conf
 from engagements.models import Attempt, Engagement, Pipeline
 from engagements.services import produce, produce_bulk
+from engagements.store import workers
 from engagements.store.connection import Connection, fetch
 from tests.support.engines import OpenDesk, StartEngine
 from tests.support.store import Connect, until
@@ -74,22 +77,28 @@ def test_an_engine_waits_for_a_database_that_is_away_and_goes_on(
     """Nobody may connect for a while; the engine does not end."""
     desk = open_desk()
     observer = connect()
-    [(name,)] = fetch(observer, "SELECT current_database()")
     start_engine()
     one = produce(user_id="ann", payload={}, channel="desk").engagement.id
     until(lambda: desk.ids == [one], "the first delivery")
-    with psycopg.connect(
-        observer.info.dsn, dbname="postgres", password=observer.info.password, autocommit=True
-    ) as other:
+    with away(observer):
+        two = produce(user_id="ann", payload={}, channel="desk").engagement.id
+    until(lambda: desk.ids == [one, two], "the second delivery")
+    assert terminations == []
+
+
+@contextmanager
+def away(observer: Connection) -> Iterator[None]:
+    """A database that the engines cannot reach; the sessions that are no engine's stay."""
+    [(name,)] = fetch(observer, "SELECT current_database()")
+    info = observer.info
+    with psycopg.connect(info.dsn, dbname="postgres", password=info.password, autocommit=True) as other:
         other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
         try:
             cut_connections(observer)
-            two = produce(user_id="ann", payload={}, channel="desk").engagement.id
-            until(lambda: not _engines(observer), "the engine's last session to end")
+            until(lambda: not _engines(observer), "the engines' last session to end")
+            yield
         finally:
             other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
-    until(lambda: desk.ids == [one, two], "the second delivery")
-    assert terminations == []
 
 
 def _engines(conn: Connection) -> int:
@@ -122,4 +131,26 @@ def test_each_of_its_connections_is_replaced(
         lambda: Engagement.objects.filter(status="delivered").count() == len(first) + len(second),
         "the second deliveries",
     )
+    assert terminations == []
+
+
+def test_a_database_that_was_away_moves_no_users(
+    open_desk: OpenDesk, start_engine: StartEngine, connect: Connect, terminations: list[int]
+) -> None:
+    """Everybody's heartbeat is old when it is back: who writes the first one must not take the others for dead."""
+    open_desk()
+    observer = connect()
+    for name in ("w1", "w2"):
+        start_engine(name)
+    items = produce_bulk([{"user_id": user, "payload": {}, "channel": "desk"} for user in USERS])
+    until(lambda: Engagement.objects.filter(status="delivered").count() == len(items), "the deliveries")
+    pins = dict(Pipeline.objects.values_list("user_id", "worker"))
+    assert set(pins.values()) == {"w1", "w2"}
+
+    with away(observer):
+        until(lambda: not workers.alive(observer), "their heartbeats to be old")
+        produce_bulk([{"user_id": user, "payload": {}, "channel": "desk"} for user in USERS])
+    until(lambda: Engagement.objects.filter(status="delivered").count() == 2 * len(items), "the later deliveries")
+
+    assert dict(Pipeline.objects.values_list("user_id", "worker")) == pins
     assert terminations == []

@@ -131,6 +131,8 @@ class Keeper:
         self._free.look()
 
     async def fail_over(self, lane: Lane) -> None:
+        if not self._trust.may_judge():
+            return
         live = await lane.run(workers.alive)
         moved = await lane.run(workers.move_orphans, live)
         if moved:
