@@ -13,7 +13,7 @@ import pytest
 from deliveryproject.local.postgres import Postgres
 from deliveryproject.local.valkey import Valkey
 from tests.support.client import Api, engagement
-from tests.support.order_check import accepted_ids, violations
+from tests.support.order_check import accepted_ids, greatest_tokens, violations, went_on_after
 from tests.support.receiver import Answer, Hang, Receiver
 from tests.support.system import HOOK, System, Systems
 from tests.support.up import until
@@ -127,25 +127,6 @@ def wait_for_accepted(receiver: Receiver, number: int, users: list[str], *, seco
     )
 
 
-def tokens(receiver: Receiver, users: list[str]) -> dict[str, int]:
-    """The greatest fencing token seen of each user so far."""
-    greatest = dict.fromkeys(users, 0)
-    for request in list(receiver.requests):
-        if request.user in greatest:
-            greatest[request.user] = max(greatest[request.user], request.data["fencing_token"])
-    return greatest
-
-
-def went_on_after(receiver: Receiver, before: dict[str, int], since: float) -> dict[str, float]:
-    """User → seconds from then until the first request under a token above the one before, so by another lease."""
-    seconds: dict[str, float] = {}
-    for request in list(receiver.requests):
-        user = request.user
-        if user in before and user not in seconds and request.data["fencing_token"] > before[user]:
-            seconds[user] = request.arrived - since
-    return seconds
-
-
 def assert_all_delivered(api: Api, receiver: Receiver, expected: dict[str, list[str]]) -> None:
     """Each exactly once and in order, as the receiver saw it; and the API says so too."""
     assert {user: accepted_ids(receiver, user) for user in expected} == expected
@@ -194,7 +175,7 @@ def test_a_worker_that_is_asked_to_stop_hands_its_users_on(system: System, recei
     wait_for_accepted(receiver, 600, users)
     pinned = system.api.pinned(users + hung)
     mine = [user for user, worker in pinned.items() if worker == "w2@crash"]
-    before = tokens(receiver, mine)
+    before = greatest_tokens(receiver, mine)
     unfinished = [user for user in mine if len(receiver.accepted[user]) < 20]
     asked = system.ask_to_stop("w2@crash")
     wait_for_accepted(receiver, 3800 + sum(user in hung for user in mine) * 20, users + hung)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from tests.support.client import Api, engagement
-from tests.support.order_check import accepted_ids, stale_requests, violations, violations_of_accepted
+from tests.support.order_check import (
+    accepted_ids,
+    greatest_tokens,
+    stale_requests,
+    violations,
+    violations_of_accepted,
+    went_on_after,
+)
 from tests.support.receiver import Answer, Hang, Received, Receiver, Reset
 from tests.support.system import HOOK, System, Systems
 from tests.support.up import until
@@ -22,6 +29,9 @@ WORKERS = ("w1@proof", "w2@proof")
 
 FROZEN_SECONDS = 12.0
 """Longer than a worker is believed alive (5 s) and than a lease lasts (10 s)."""
+
+AT_ONCE_SECONDS = 4.0
+"""Long for a start that revokes leases, and shorter than they would last."""
 
 NOTICED_SECONDS = 3.0
 """The promise: until the holder of a purged head cuts its attempt."""
@@ -233,30 +243,27 @@ def test_a_worker_that_was_frozen_and_goes_on_does_no_harm(system: System, recei
     wait_for_accepted(receiver, 1, [probe])
 
 
-def test_a_hung_attempt_of_a_frozen_worker_is_neither_waited_for_nor_believed(
-    system: System, receiver: Receiver, names: Names
-) -> None:
-    """The receiver answers the frozen worker's request with success; its successor asks again and has the last word."""
+def test_what_a_frozen_worker_hears_too_late_is_not_believed(system: System, receiver: Receiver, names: Names) -> None:
+    """It hears "delivered" while its successor is in the middle of the same engagement, and is told the contrary."""
     api = system.api
     users = names("stalled", 20)
     for user in users:
-        receiver.script(Hang(Answer(200)), Answer(410), Answer(200), user=user)
+        receiver.script(Hang(Answer(200)), Answer(410, delay_seconds=2), Answer(200), user=user)
     ids = api.bulk([engagement(user, channel=HOOK) for _ in range(2) for user in users])
     receiver.wait_for(lambda r: all(r.of_user(user) for user in users), SECONDS)
     mine = [user for user, worker in api.pinned(users).items() if worker == "w1@proof"]
+    assert mine
     system.freeze("w1@proof")
-    thaw_at = time.monotonic() + 8
-    receiver.wait_for(lambda r: all(len(r.of_user(user)) == 3 for user in mine), SECONDS)
-    until(lambda: time.monotonic() >= thaw_at, seconds=SECONDS, what="it was frozen long enough")
+    receiver.wait_for(lambda r: all(len(r.of_user(user)) == 2 for user in mine), SECONDS)
     receiver.release()
     system.thaw("w1@proof")
-    until(lambda: "w1@proof" in api.workers_alive(), seconds=SECONDS, what="it is alive again")
+    receiver.wait_for(lambda r: all(len(r.of_user(user)) == 3 for user in mine), SECONDS)
     for place, user in enumerate(users):
         if user in mine:
-            # 410 was what its successor was told; that the frozen one heard "delivered" comes too late.
             wait_for_status(api, ids[20 + place], "delivered")
             assert api.status(ids[place]) == "failed"
-            assert [r.sequence for r in receiver.of_user(user)] == [1, 1, 2]
+            assert [request.sequence for request in receiver.of_user(user)] == [1, 1, 2]
+    until(lambda: "w1@proof" in api.workers_alive(), seconds=SECONDS, what="it is alive again")
     receiver.wait_for(lambda r: all(len(r.of_user(user)) >= 2 for user in users), SECONDS)
 
 
@@ -271,9 +278,16 @@ def test_a_new_process_under_the_name_of_a_frozen_one_fences_it_off(
     api.bulk(items)
     wait_for_accepted(receiver, 60, users)
     system.freeze("w1@proof")
+    mine = [user for user, worker in api.pinned(users).items() if worker == "w1@proof"]
+    before = greatest_tokens(receiver, mine)
     old = system.parts["w1@proof"]
     system.start_worker("w1@proof", part="new-w1@proof")
+    started = time.monotonic()
     wait_for_accepted(receiver, 800, users)
+    went_on = went_on_after(receiver, before, started)
+    assert mine
+    assert set(went_on) == set(mine)
+    assert max(went_on.values()) <= AT_ONCE_SECONDS
     system.thaw("w1@proof")
     assert old.process is not None
     old.process.wait(SECONDS)
@@ -308,6 +322,37 @@ def test_a_purge_frees_a_head_that_hangs_and_nothing_overlaps_it(api: Api, recei
         assert hung.ended <= purged_at[user] + NOTICED_SECONDS
         assert hung.ended <= delivered.arrived <= purged_at[user] + NOTICED_SECONDS + 1
         assert delivered.data["fencing_token"] > hung.data["fencing_token"]
+
+
+def test_after_a_purge_no_other_worker_starts_before_the_old_attempt_has_ended(
+    system: System, receiver: Receiver, names: Names
+) -> None:
+    """The session was ended too, so that some of these users go to a worker that has come since."""
+    api = system.api
+    users = names("moved", 30)
+    for user in users:
+        receiver.script(Hang(), Answer(), user=user)
+    for user in users:
+        api.post(user, channel=HOOK)
+    receiver.wait_for(lambda r: all(r.of_user(user) for user in users), SECONDS)
+    before = api.pinned(users)
+    system.start_worker("w3@proof")
+    while "w3@proof" not in api.pinned(users).values():
+        # The ring that producers use is up to a second old.
+        for user in users:
+            api.end_session(user)
+            api.purge(user)
+        after = api.bulk([engagement(user, channel=HOOK) for user in users])
+    moved = [user for user, worker in api.pinned(users).items() if worker != before[user]]
+    receiver.wait_for(lambda r: all(r.accepted[user] for user in users), SECONDS)
+    assert moved
+    for user in users:
+        hung, *rest = receiver.of_user(user)
+        assert hung.ended is not None
+        assert hung.ended <= rest[0].arrived
+        assert rest[-1].data["id"] in after
+    assert violations(receiver, users) == []
+    system.parts["w3@proof"].stop()
 
 
 def test_verify_order_finds_nothing_to_complain_about(system: System, receiver: Receiver, names: Names) -> None:

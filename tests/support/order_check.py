@@ -4,7 +4,7 @@ A list that is empty means that nothing was wrong; each line names a user and wh
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tests.support.receiver import Received, Receiver
 
@@ -45,6 +45,25 @@ def violations_of_accepted(receiver: Receiver, users: Iterable[str]) -> list[str
 def accepted_ids(receiver: Receiver, user: str) -> list[str]:
     """The ids that the receiver accepted of this user, in order."""
     return [id for _, id in list(receiver.accepted[user])]
+
+
+def greatest_tokens(receiver: Receiver, users: Iterable[str]) -> dict[str, int]:
+    """The greatest fencing token seen of each user so far; 0 where there was none."""
+    greatest = dict.fromkeys(users, 0)
+    for request in list(receiver.requests):
+        if request.user in greatest and request.sequence is not None:
+            greatest[request.user] = max(greatest[request.user], _token(request))
+    return greatest
+
+
+def went_on_after(receiver: Receiver, before: Mapping[str, int], since: float) -> dict[str, float]:
+    """User → seconds from then until the first request under a token above the one before, so by another lease."""
+    seconds: dict[str, float] = {}
+    for request in list(receiver.requests):
+        user = str(request.user)
+        if user in before and user not in seconds and request.sequence is not None and _token(request) > before[user]:
+            seconds[user] = request.arrived - since
+    return seconds
 
 
 def stale_requests(receiver: Receiver, user: str) -> list[Received]:
