@@ -1,5 +1,6 @@
 """The channels of this engine, made from their rows and made anew when a row changes."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -10,6 +11,13 @@ from workers.channels.base import Channel, ChannelConfig, Delivery, Failed, Outc
 from workers.channels.registry import UnusableChannelError, load
 
 logger = logging.getLogger("workers.engine")
+
+
+UNKNOWN_SECONDS = 3.0
+"""How long an attempt waits for a channel that was created just now; to read it takes some milliseconds."""
+
+UNKNOWN_PAUSE_SECONDS = 0.1
+"""Between two looks for it."""
 
 
 class _Unusable:
@@ -25,6 +33,30 @@ class _Unusable:
         """Holds nothing."""
 
 
+class _Unread:
+    """Stands in for a channel that was created since the channels were read: its attempts have them read again."""
+
+    def __init__(self, name: str, channels: "ChannelSet") -> None:
+        self.name = name
+        self.channels = channels
+
+    async def deliver(self, delivery: Delivery) -> Outcome:
+        channel = await self.channels.read_again(self.name)
+        if channel is None:
+            return Retry(f"this worker does not know channel {self.name!r} yet")
+        if channel.deliver_now is not None:
+            return channel.deliver_now(delivery)
+        assert channel.deliver is not None
+        channel.running += 1
+        try:
+            return await channel.deliver(delivery)
+        finally:
+            channel.running -= 1
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
 class Loaded:
     """A channel ready for use.
 
@@ -33,7 +65,7 @@ class Loaded:
 
     __slots__ = ("_channel", "deliver", "deliver_now", "immediate", "running")
 
-    def __init__(self, channel: Channel | _Unusable) -> None:
+    def __init__(self, channel: Channel | _Unusable | _Unread) -> None:
         self._channel = channel
         self.deliver: Callable[[Delivery], Awaitable[Outcome]] | None = getattr(channel, "deliver", None)
         self.deliver_now: Callable[[Delivery], Outcome] | None = getattr(channel, "deliver_now", None)
@@ -63,13 +95,29 @@ class ChannelSet:
         self._configs: dict[str, ChannelConfig] = {}
         self._channels: dict[str, Loaded] = {}
         self._retired: list[Loaded] = []
+        self._read = asyncio.Event()
+        self.unread = asyncio.Event()
+        """Set while somebody waits for a channel that is not known here: read them now."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._channels
 
     def __getitem__(self, name: str) -> Loaded:
-        """Never raises: an unknown channel is one that cannot be used (yet: it may have been created just now)."""
-        return self._channels.get(name) or Loaded(_Unusable(Retry(f"this worker does not know channel {name!r} yet")))
+        """Never raises: one that is not known has been created since they were read, and is waited for."""
+        return self._channels.get(name) or Loaded(_Unread(name, self))
+
+    async def read_again(self, name: str) -> Loaded | None:
+        """The channel of that name once the channels have been read again; None if it is not there in time."""
+        try:
+            async with asyncio.timeout(UNKNOWN_SECONDS):
+                while name not in self._channels:
+                    self.unread.set()
+                    await self._read.wait()
+                    if name not in self._channels:
+                        await asyncio.sleep(UNKNOWN_PAUSE_SECONDS)
+        except TimeoutError:
+            return None
+        return self._channels[name]
 
     async def replace(self, configs: Iterable[ChannelConfig]) -> None:
         """Take over what changed. Attempts that run keep the channel they began with; it is closed when they ended.
@@ -92,6 +140,8 @@ class ChannelSet:
                 logger.exception("channel %s cannot be made", config.name)
                 reason = f"channel {config.name!r} cannot be made: {type(error).__name__}: {error}"
                 self._channels[config.name] = Loaded(_Unusable(Failed(reason)))
+        self._read.set()
+        self._read = asyncio.Event()
         for channel in [channel for channel in self._retired if not channel.running]:
             self._retired.remove(channel)
             await channel.close()

@@ -180,6 +180,7 @@ class Engine:
             every(FORGOTTEN_SECONDS, lambda: keeper.remember(lanes["sweep"])),
             every(SWEEP_SECONDS, lambda: keeper.sweep(lanes["sweep"])),
             every(CHANNELS_SECONDS, lambda: keeper.read_channels(lanes["keep"])),
+            keeper.read_new_channels(lanes["keep"]),
             course.claim_forever(),
             course.settle_forever(lanes["settle-1"]),
             course.settle_forever(lanes["settle-2"]),

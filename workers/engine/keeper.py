@@ -159,5 +159,15 @@ class Keeper:
         if not recent:
             self._next_full_sweep = monotonic() + FULL_SWEEP_REST * (monotonic() - began)
 
+    async def read_new_channels(self, lane: Lane) -> None:
+        """Read the channels at once when an attempt is for one that is not known yet."""
+        while True:
+            await self._channels.unread.wait()
+            self._channels.unread.clear()
+            try:
+                await self.read_channels(lane)
+            except psycopg.OperationalError as error:
+                logger.warning("database not reached, the channels are read again later: %s", error)
+
     async def read_channels(self, lane: Lane) -> None:
         await self._channels.replace(await lane.run(read_configs))
