@@ -113,6 +113,19 @@ def test_every_attempt_carries_the_headers_and_fields_of_the_contract(
     assert datetime.fromisoformat(child.data["produced_at"]) == datetime.fromisoformat(posted["produced_at"])
 
 
+def test_the_first_request_by_a_channel_of_just_now_is_attempt_number_one(
+    system: System, receiver: Receiver, names: Names
+) -> None:
+    """A worker that does not know the channel yet makes no attempts that nobody sees."""
+    for user, unordered in zip(names("new", 4), (False, True) * 2, strict=True):
+        id = system.api.post(user, channel=system.hook(receiver), unordered=unordered)["id"]
+        wait_for_accepted(receiver, 1, [user])
+        [request] = receiver.of_user(user)
+        assert (request.attempt, request.sequence) == (1, None if unordered else 1)
+        wait_for_status(system.api, id, "delivered")
+        assert system.api.engagement(id)["attempts"] == 1
+
+
 def test_the_sequence_is_kept_through_retries_and_the_token_grows(api: Api, receiver: Receiver, names: Names) -> None:
     [user] = names("retries", 1)
     receiver.script(Answer(503), Answer(500), Answer(429), Answer(), user=user)
