@@ -223,7 +223,10 @@ def replay(conn: Connection, id: UUID, ring: Ring) -> Replayed:
     if not unordered:
         pipelines, _ = enlist(conn, {user: 1}, ring)
         worker = pipelines[user].worker
-    [row] = fetch_dicts(conn, _REPLAYED, [id])
+    locked = fetch_dicts(conn, _REPLAYED, [id])
+    if not locked:  # its retention ended while its pipeline was waited for
+        raise NotFound(f"there is no engagement {id}")
+    [row] = locked
     if not Move.REPLAY.allowed_from(Status(row["status"])):
         raise Conflict(f"this engagement is {row['status']}; only a failed or expired one can be replayed")
     params: dict[str, Any] = {"id": id, "user": user, "timeout": conf.pending_timeout_seconds()}

@@ -1,6 +1,9 @@
 """A child looks at its parent, finds it pending and goes to sleep; at that very moment the parent settles."""
 
+from uuid import uuid4
+
 from engagements import services
+from engagements.models import Engagement
 from engagements.services import produce
 from engagements.store import children, lease, settle
 from tests.support.store import Connect, claim_one, in_thread, settlement, start_worker, status, until
@@ -59,3 +62,20 @@ def test_a_service_wakes_a_child_whose_pipeline_was_locked_for_a_moment(connect:
 
     assert purge.result() == 1
     assert claim_one(first, "child")
+
+
+def test_a_parent_that_comes_while_its_child_registers_wakes_it(connect: Connect) -> None:
+    """The child did not know it yet and means to sleep: it sorts after its parent now, and makes way."""
+    first = connect()
+    start_worker(first, "w1")
+    parent = uuid4()
+    produce(user_id="child", payload={}, causal_parent=parent)
+    behind = produce(user_id="child", payload={}).engagement
+
+    with first.transaction():
+        assert lease.claim(first, ["child"], worker="w1").asleep["child"] > 20
+        coming = in_thread(lambda: produce(user_id="parent", id=parent, payload={}))
+        until(lambda: Engagement.objects.filter(id=parent).exists(), "the parent's commit")
+
+    assert coming.result(timeout=10).created
+    assert claim_one(first, "child").id == behind.id
