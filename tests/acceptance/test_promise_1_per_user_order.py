@@ -111,7 +111,8 @@ def test_posts_of_the_same_produce_time_arrive_in_the_order_of_their_receipt(
 
 
 def test_mixed_producers_at_the_same_time(system: System, receiver: Receiver, names: Names) -> None:
-    """Single posts, bulk posts and Python in another process, with stated times, without, and out of order.
+    """Single posts, bulk posts, Python in another process and a person in the admin; with stated times, without, and
+    out of order.
 
     Whatever the interleaving was: what the receiver sees is in produce time, and only what is late is flagged so.
     """
@@ -142,14 +143,22 @@ for _ in range(20):
         for _ in range(20):
             system.api.bulk([engagement(user, channel=HOOK, produced_at=ago(random.random() * 2)) for user in users])
 
-    producers = [threading.Thread(target=target) for target in (post, post_bulk, lambda: system.python(python))]
+    def add_in_admin() -> None:
+        admin = system.admin()
+        for _ in range(3):
+            for user in users:
+                admin.add_engagement(user, channel=HOOK)
+
+    producers = [
+        threading.Thread(target=target) for target in (post, post_bulk, lambda: system.python(python), add_in_admin)
+    ]
     for producer in producers:
         producer.start()
     for producer in producers:
         producer.join()
-    wait_for_accepted(receiver, 600, *users)
+    wait_for_accepted(receiver, 630, *users)
     for user in users:
-        assert len(receiver.accepted[user]) == 60
+        assert len(receiver.accepted[user]) == 63
     assert violations(receiver, users) == []
     late = [request for user in users for request in receiver.of_user(user) if request.data["late"]]
     assert late, "nothing arrived late: this test says less than it should"

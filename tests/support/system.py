@@ -20,6 +20,7 @@ from deliveryproject.local.part import Part
 from deliveryproject.local.ports import free_port
 from deliveryproject.local.postgres import Postgres
 from deliveryproject.local.valkey import Valkey
+from tests.support.admin_session import AdminSession
 from tests.support.client import Api
 from tests.support.databases import CHECKOUT, Databases
 from tests.support.receiver import Receiver
@@ -208,6 +209,14 @@ class System:
     def python(self, code: str, *, settings: Mapping[str, str] | None = None) -> str:
         """Run code in a process of its own that has this Django project set up, as a producer in Python has."""
         return self.manage("shell", "--no-imports", "-c", code, settings=settings)
+
+    def admin(self) -> AdminSession:
+        """The admin, logged in as a superuser."""
+        self.manage(
+            *("createsuperuser", "--noinput", "--username", "root", "--email", ""),
+            settings={"DJANGO_SUPERUSER_PASSWORD": "of these tests"},
+        )
+        return AdminSession(self.api.url, name="root", password="of these tests")
 
     @contextmanager
     def python_in_background(self, code: str) -> Iterator[subprocess.Popen[str]]:
