@@ -102,7 +102,8 @@ def test_a_lease_that_ran_out_is_taken_over_with_what_was_in_service(conn: Conne
     assert new.token > old.token
 
 
-def test_many_are_claimed_at_once_and_the_others_are_explained(conn: Connection) -> None:
+def test_many_are_claimed_at_once_and_the_others_are_explained(conn: Connection, settings: Settings) -> None:
+    settings.REORDER_WINDOW_MS = 10_000  # longer than this test, however slow the machine
     make("free")
     make("leased")
     claim_one(conn, "leased")
@@ -122,7 +123,7 @@ def test_many_are_claimed_at_once_and_the_others_are_explained(conn: Connection)
     assert set(claim.asleep) == {"leased", "retrying", "held", "child"}
     assert 5 < claim.asleep["leased"] <= 10
     assert 2 < claim.asleep["retrying"] <= 5
-    assert claim.asleep["held"] <= 0.1
+    assert 5 < claim.asleep["held"] <= 10
     assert 20 < claim.asleep["child"] <= 30
     assert claim.busy == []
 
