@@ -3,6 +3,7 @@
 A secret leaves this module once, as the answer to the call that made it.
 """
 
+import hashlib
 import re
 from typing import Any
 
@@ -64,15 +65,26 @@ def change(name: str, changes: dict[str, Any], *, actor: str) -> Channel:
     return channel
 
 
-def rotate_secret(name: str, *, actor: str) -> tuple[Channel, str]:
-    """Sign with a new secret, and with the one before as well until the next rotation. Raises NotFound."""
+def rotate_secret(name: str, *, actor: str, reason: str = "", instead_of: str | None = None) -> tuple[Channel, str]:
+    """Sign with a new secret, and with the one before as well until the next rotation. Raises NotFound.
+
+    instead_of: what secret_mark said when the rotation was asked for. Raises Conflict when that secret has been
+    replaced since: doing it again would end the one that receivers have.
+    """
     secret = new_secret()
     with transaction.atomic():
         channel = _locked(name)
+        if instead_of is not None and instead_of != secret_mark(channel):
+            raise Conflict("the secret has been rotated since this was asked for, and is not shown again")
         channel.previous_secret, channel.secret = channel.secret, sealed(secret)
         channel.save(update_fields=["secret", "previous_secret"])
-        audit.record(actor, "rotate secret", channel.name)
+        audit.record(actor, "rotate secret", channel.name, reason=reason)
     return channel, secret
+
+
+def secret_mark(channel: Channel) -> str:
+    """Tells the channel's present secret from others, and nothing about it."""
+    return hashlib.sha256(channel.secret.encode()).hexdigest()[:16]
 
 
 def _locked(name: str) -> Channel:

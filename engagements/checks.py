@@ -14,6 +14,9 @@ LEASE_LEAST_SECONDS = 1.0
 LEASE_SAFE_SECONDS = 4.0
 """A lease is renewed once a second: a shorter one may end under an attempt that is slow, which is then repeated."""
 
+_RATE_LIMITS = [f"RATE_LIMIT_{kind}_{what}" for kind in ("REQUESTS", "ENGAGEMENTS") for what in ("PER_SECOND", "BURST")]
+"""0 switches a limit off, or leaves its burst to be chosen."""
+
 
 @register
 def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
@@ -30,7 +33,7 @@ def settings_make_sense(app_configs: Any, **_: Any) -> list[CheckMessage]:
         demand(lease >= LEASE_SAFE_SECONDS, "LEASE_SECONDS", f"{LEASE_SAFE_SECONDS:g} or more", Advice)
     else:
         demand(False, "LEASE_SECONDS", f"above {LEASE_LEAST_SECONDS:g}")
-    for name in ("REORDER_WINDOW_MS", "SESSION_IDLE_SECONDS", "RETENTION_DAYS"):
+    for name in ("REORDER_WINDOW_MS", "SESSION_IDLE_SECONDS", "RETENTION_DAYS", *_RATE_LIMITS):
         demand(float(conf.get(name)) >= 0, name, "0 or more")
     demand(float(conf.get("WEBHOOK_ATTEMPT_SECONDS")) > 0, "WEBHOOK_ATTEMPT_SECONDS", "above 0")
     demand(

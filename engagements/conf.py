@@ -16,6 +16,11 @@ DEFAULTS: dict[str, Any] = {
     "WEBHOOK_ALLOW_PRIVATE": False,
     "WEBHOOK_ATTEMPT_SECONDS": 15.0,
     "READY_WORKERS": 1,
+    "PAYLOAD_MASKED_FIELDS": [],
+    "RATE_LIMIT_REQUESTS_PER_SECOND": 0.0,
+    "RATE_LIMIT_REQUESTS_BURST": 0,
+    "RATE_LIMIT_ENGAGEMENTS_PER_SECOND": 0.0,
+    "RATE_LIMIT_ENGAGEMENTS_BURST": 0,
     "CHANNEL_KINDS": {
         "demo": "workers.channels.demo.DemoChannel",
         "log": "workers.channels.log.LogChannel",
@@ -26,6 +31,9 @@ DEFAULTS: dict[str, Any] = {
 
 DEFAULT_CHANNEL = "log"
 """Where an engagement goes that names no channel; a migration creates it."""
+
+TEST_USER = "test:"
+"""Before a channel's name: the user of its test engagements, by which receivers can tell them."""
 
 WORKER_DEAD_SECONDS = 5.0
 """Without a heartbeat for so long a worker is dead and its pins are void. Five missed beats of one second."""
@@ -66,6 +74,13 @@ def retention() -> timedelta:
 def ready_workers() -> int:
     """How many workers must be alive for /readyz to answer 200."""
     return int(get("READY_WORKERS"))
+
+
+def payload_masked_fields() -> list[str]:
+    """Fields of payloads that people are not shown: names (at any depth) and dotted paths (from the top)."""
+    given = get("PAYLOAD_MASKED_FIELDS")
+    fields = given.split(",") if isinstance(given, str) else given
+    return [field.strip(" .") for field in fields if field.strip(" .")]
 
 
 def channel_kinds() -> dict[str, str]:

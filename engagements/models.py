@@ -4,9 +4,10 @@ Foreign keys of the hot tables carry no database constraint: the check would loc
 every insert, and an attempt is never written without its engagement's row lock being held in the same statement.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 
 PENDING = "pending"
 FINAL = ["delivered", "expired", "failed", "purged"]
@@ -42,6 +43,7 @@ class Worker(models.Model):
 
     class Meta:
         ordering = ["name"]
+        verbose_name_plural = "queues and workers"
 
     def __str__(self) -> str:
         return self.name
@@ -102,6 +104,19 @@ class Pipeline(models.Model):
 
     def __str__(self) -> str:
         return self.user_id
+
+
+class GlobalPause(models.Model):
+    """Everything is paused while this table's one row is there; store/everything.py says what its columns mean."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    paused_at = models.DateTimeField()
+    resuming = models.BooleanField()
+    resumed_to = models.CharField(max_length=200, null=True, blank=True, db_collation="C")
+    left_behind = ArrayField(models.CharField(max_length=200))
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="global_pause_is_one")]
 
 
 class Engagement(models.Model):
@@ -221,25 +236,34 @@ class Attempt(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who paused, purged or replayed what, when, how many and why. Append-only."""
+    """Who paused, purged or replayed what, when, how many and why. Append-only: triggers refuse whatever else."""
 
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(db_default=Func(function="clock_timestamp", output_field=models.DateTimeField()))
     actor = models.CharField(max_length=200)
     action = models.CharField(max_length=50)
     target = models.CharField(max_length=300)
     count = models.IntegerField(default=0)
     reason = models.CharField(max_length=500, blank=True, default="")
+    operation = models.UUIDField(null=True, blank=True, help_text="Of an action on many: which one it was part of.")
 
     class Meta:
-        ordering = ["-id"]
+        ordering = ["-at", "-id"]
         verbose_name_plural = "audit entries"
+        indexes = [
+            # It is never deleted from: each filter of its list walks an index, the latest first.
+            models.Index(fields=["at", "id"], name="audit_by_time"),
+            models.Index(fields=["actor", "at", "id"], name="audit_by_actor"),
+            models.Index(fields=["action", "at", "id"], name="audit_by_action"),
+            models.Index(fields=["target"], opclasses=["varchar_pattern_ops"], name="audit_by_target"),
+            models.Index(fields=["operation"], condition=Q(operation__isnull=False), name="audit_of_operation"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.target}"
 
 
 class SettledCount(models.Model):
-    """How many engagements have settled with this status since the beginning, counted up at each scrape of the metrics.
+    """How many engagements have settled with this status since the beginning, counted up by engines and scrapes.
 
     History is deleted and a replay takes its engagement out of it; these only grow.
     """
@@ -247,7 +271,133 @@ class SettledCount(models.Model):
     status = models.CharField(max_length=10, primary_key=True)
     total = models.BigIntegerField(default=0)
     late = models.BigIntegerField(default=0)
+    latency = ArrayField(models.BigIntegerField(), default=list)
+    latency_seconds = models.FloatField(default=0.0)
     counted_until = models.DateTimeField()
 
     def __str__(self) -> str:
         return f"{self.total} {self.status}"
+
+
+class Rollup(models.Model):
+    """How many engagements settled with this status in a span of time; store/rollups.py fills and deletes them.
+
+    latency: of the delivered, from receipt to delivery, as a histogram of domain/latency.py.
+    """
+
+    pk = models.CompositePrimaryKey("width_seconds", "starts_at", "status")
+    width_seconds = models.SmallIntegerField()
+    starts_at = models.DateTimeField()
+    status = models.CharField(max_length=10)
+    settled = models.IntegerField()
+    late = models.IntegerField()
+    latency = ArrayField(models.IntegerField())
+
+
+class BeatTick(models.Model):
+    """When a message of beat was last done by a worker; one row."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="beat_tick_is_one")]
+
+
+class RateBucket(models.Model):
+    """How much a key, or somebody who logs in, may do right now; see store/rate.py. The table is unlogged."""
+
+    id = models.UUIDField(primary_key=True, help_text="A hash of whose bucket it is, and of what.")
+    full_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class ImportFile(models.Model):
+    """A file of engagements that was handed in: looked at first, then stored batch by batch in the order of its lines.
+
+    stored counts the engagements that have been given to the produce service, whatever became of them: each batch and
+    this row are one transaction, so that whoever goes on, after a crash or beside another, goes on exactly there.
+    """
+
+    token = models.UUIDField(primary_key=True)
+    made_at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, blank=True, default="")
+    text = models.TextField()
+    total = models.IntegerField()
+    stored = models.IntegerField(default=0)
+    created = models.IntegerField(default=0)
+    duplicates = models.IntegerField(default=0)
+    refused = models.JSONField(default=list, help_text="Of each refusal: line, field, reason.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-made_at"]
+        default_permissions = ()
+        indexes = [models.Index(fields=["made_at"], name="import_made")]
+
+    def __str__(self) -> str:
+        return f"import {self.token}"
+
+
+class Operation(models.Model):
+    """An action of an operator on many pipelines or engagements: shown first, then done batch by batch.
+
+    Each batch and this row are one transaction, so that whoever goes on, after a crash or beside another, goes on
+    exactly there. What it acts on is fixed when it is shown (keys) and, where it purges, when it is confirmed (upto).
+    Nothing happens before started_at is set; nothing more after finished_at is.
+    """
+
+    class Action(models.TextChoices):
+        PURGE = "purge"
+        PAUSE = "pause"
+        RESUME = "resume"
+        REPLAY = "replay"
+        PURGE_QUEUE = "purge queue"
+
+    token = models.UUIDField(primary_key=True)
+    action = models.CharField(max_length=20, choices=Action.choices)
+    actor = models.CharField(max_length=200)
+    made_at = models.DateTimeField(auto_now_add=True)
+    scope = models.CharField(max_length=300, help_text="What it acts on, in words.")
+    selected = models.BooleanField(default=False, help_text="One by one: then the audit names each.")
+    queue = models.CharField(max_length=300, blank=True, default="")
+    keys = ArrayField(models.CharField(max_length=200), default=list, help_text="Users, or engagements to be replayed.")
+    more = models.BooleanField(default=False, help_text="More matched than were taken.")
+    shown = models.BigIntegerField(help_text="How many the confirmation shows.")
+    reason = models.CharField(max_length=500, blank=True, default="")
+    started_at = models.DateTimeField(null=True, blank=True)
+    upto = models.BigIntegerField(null=True, blank=True, help_text="The last arrival before the confirmation.")
+    total = models.IntegerField(help_text="Steps: pipelines or engagements.")
+    taken = models.IntegerField(default=0)
+    cursor = models.CharField(max_length=200, blank=True, default="", help_text="Of a queue: the user to go on behind.")
+    busy = ArrayField(models.CharField(max_length=200), default=list, help_text="Taken, and left for later.")
+    done = models.BigIntegerField(default=0)
+    refused = models.IntegerField(default=0)
+    refusals = models.JSONField(default=list, help_text="Of the first of them: engagement, reason.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    stopped_by = models.CharField(max_length=200, blank=True, default="")
+    problem = models.TextField(blank=True, default="", help_text="The error that ended it.")
+
+    class Meta:
+        ordering = ["-made_at"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(finished_at__isnull=True) | Q(started_at__isnull=False),
+                name="operation_ends_after_its_start",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["made_at"], name="operation_made"),
+            models.Index(
+                fields=["started_at"],
+                condition=Q(started_at__isnull=False, finished_at__isnull=True),
+                name="operation_running",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.scope}"

@@ -4,7 +4,7 @@ Each works inside the caller's own atomic() block; wake-ups are published on com
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,24 +12,33 @@ from uuid import UUID
 
 from django.db import transaction
 
-from engagements import audit, liveness, wakeups
+from engagements import audit, conf, liveness, wakeups
 from engagements.domain.draft import Draft, read_draft, timeout_or_none, user_id_problem
 from engagements.domain.errors import EngagementsError, FieldError, Invalid, NotFound
 from engagements.domain.ring import UNORDERED_QUEUE, worker_of
-from engagements.models import Engagement, Worker
-from engagements.store import children, operate, pipelines
+from engagements.models import Channel, Engagement, Worker
+from engagements.store import children, everything, operate, operate_many, pipelines
 from engagements.store import produce as produce_store
 from engagements.store.connection import current
 from engagements.store.deadlock import retried
+from engagements.store.operate import LAST
+from engagements.store.operate_many import Done
 from engagements.store.produce import Duplicate, Produced
 from engagements.store.rows import Stored
 
 BULK_LIMIT = 1000
 """Engagements per bulk call: one transaction of some tens of milliseconds."""
 
+RESUME_SECONDS = 1.0
+"""How long resuming everything keeps its caller: some ten thousand users."""
+
 BUSY_TRIES = 20
 BUSY_SECONDS = 0.02
 """How often, and how far apart, a child's locked pipeline is tried: batches of an engine hold theirs for less."""
+
+
+TEST_SECONDS = 10.0
+"""How long a test may take, with its retries: longer nobody wants to look at a page for its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +82,22 @@ def produce_bulk(engagements: Sequence[Mapping[str, Any]]) -> list[BulkItem]:
     """
     if len(engagements) > BULK_LIMIT:
         raise Invalid.field("engagements", f"holds {len(engagements)} engagements; the limit is {BULK_LIMIT} per call")
-    drafts: list[Draft | EngagementsError] = []
-    for fields in engagements:
-        try:
-            drafts.append(read_draft(fields))
-        except Invalid as error:
-            drafts.append(error)
+    drafts = [_draft_or_error(fields) for fields in engagements]
     outcomes = _store(drafts) if drafts else []
     return [_bulk_item(index, drafts[index], outcome) for index, outcome in enumerate(outcomes)]
+
+
+def check_bulk(engagements: Sequence[Mapping[str, Any]]) -> list[BulkItem]:
+    """What produce_bulk would answer to this list now, of any length; nothing is stored, and status "new" is for what
+    would be. What comes in meanwhile may change the answer."""
+    drafts = [_draft_or_error(fields) for fields in engagements]
+    outcomes = produce_store.check(current(), drafts) if drafts else []
+    return [
+        BulkItem(index, draft.id if isinstance(draft, Draft) else None, "new")
+        if outcome is None
+        else _bulk_item(index, draft, outcome)
+        for index, (draft, outcome) in enumerate(zip(drafts, outcomes, strict=True))
+    ]
 
 
 def pause(user_id: str, *, actor: str, reason: str = "") -> None:
@@ -101,6 +118,37 @@ def resume(user_id: str, *, actor: str, reason: str = "") -> None:
             _wake_on_commit({worker: [user_id]})
 
 
+def pause_everything(*, actor: str, reason: str = "") -> None:
+    """The same for all pipelines, new ones included; unordered engagements go on. Twice is once.
+
+    Raises Conflict while everything is being resumed.
+    """
+    with transaction.atomic():
+        everything.pause(current())
+        audit.record(actor, "pause everything", "all pipelines", reason=reason)
+
+
+def resume_everything(*, actor: str, reason: str = "") -> None:
+    """Go on, every pending deadline moved by the time it stood still; what was paused on its own stays so.
+
+    Users go on in ascending order. What takes longer than a second is finished by the workers and by beat, whatever
+    becomes of the caller.
+    """
+    with transaction.atomic():
+        if everything.begin_resume(current()):
+            audit.record(actor, "resume everything", "all pipelines", reason=reason)
+    until = time.monotonic() + RESUME_SECONDS
+    while resume_more() and time.monotonic() < until:
+        pass
+
+
+def resume_more() -> bool:
+    """One step of resuming everything; whether there is more to do at once."""
+    resumed = everything.resume_some(current())
+    _wake_on_commit(resumed.wake)
+    return resumed.more
+
+
 def purge(user_id: str, *, actor: str, reason: str = "") -> int:
     """Settle everything pending of this user as purged; how many. Raises NotFound."""
     with transaction.atomic():
@@ -115,21 +163,27 @@ def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
     """Purge all users of a worker's queue, or all unordered engagements; how many. Raises NotFound.
 
     In transactions of some hundred users each, every one with its audit entry: a crash leaves whole batches purged, and
-    calling again goes on.
+    calling again goes on. Who is busy comes last, and keeps nobody else waiting.
     """
     worker = worker_of(name)
     total = 0
     if name == UNORDERED_QUEUE:
+        upto = operate.last_arrival(current())
         while True:
-            purged = _purge(name, lambda: operate.purge_unordered(current(), limit=BULK_LIMIT), actor, reason)
+            purged = _in_batch(partial(purge_some_unordered, upto=upto), _queue_record(name, actor, reason)).number
             total += purged
             if purged < BULK_LIMIT:
                 break
-    elif worker is not None and _known_worker(worker):
-        after = ""
+    elif worker is not None and known_worker(worker):
+        after, busy = "", list[str]()
         while users := operate.queue_users(current(), worker, after=after):
-            total += _purge(name, partial(_purge_users, users), actor, reason)
-            after = users[-1]
+            light = operate_many.light(current(), users)
+            done = _in_batch(partial(purge_some, light), _queue_record(name, actor, reason))
+            total += done.number
+            busy += done.busy
+            after = light[-1]
+        for user in busy:
+            total += _in_batch(partial(_purge_waiting, user), _queue_record(name, actor, reason)).number
         if not after:  # that there was nothing to purge is worth an entry, too
             audit.record(actor, "purge queue", name, count=0, reason=reason)
     else:
@@ -137,17 +191,61 @@ def purge_queue(name: str, *, actor: str, reason: str = "") -> int:
     return total
 
 
-def _purge_users(users: list[str]) -> list[UUID]:
-    return operate.purge(current(), users)
+def purge_some(users: Sequence[str], *, upto: int = LAST) -> Done:
+    """Part of the caller's transaction, which records it: purge these users, but for those who are busy.
+
+    upto: the greatest arrival number that is purged.
+    """
+    done = operate_many.purge(current(), users, upto=upto)
+    _wake_on_commit(done.wake)
+    _wake_children_on_commit(done.settled)
+    return done
 
 
-def _purge(queue: str, some: Callable[[], Sequence[UUID]], actor: str, reason: str) -> int:
-    def once() -> int:
+def purge_some_unordered(*, upto: int = LAST) -> Done:
+    """The same for up to 1,000 unordered engagements."""
+    ids = operate.purge_unordered(current(), limit=BULK_LIMIT, upto=upto)
+    _wake_children_on_commit(ids)
+    return Done(number=len(ids))
+
+
+def pause_some(users: Sequence[str]) -> Done:
+    """The same for pausing."""
+    return operate_many.pause(current(), users)
+
+
+def resume_some(users: Sequence[str]) -> Done:
+    """The same for resuming."""
+    done = operate_many.resume(current(), users)
+    _wake_on_commit(done.wake)
+    return done
+
+
+def replay_some(ids: Sequence[UUID], *, behind: Collection[str] = ()) -> Done:
+    """The same for replaying; those of one user keep their order. behind: users left out as if they were busy."""
+    done = operate_many.replay(current(), ids, liveness.ring(), behind=behind)
+    _wake_on_commit(done.wake)
+    if done.unordered:
+        transaction.on_commit(wakeups.wake_unordered, robust=True)
+    return done
+
+
+def _purge_waiting(user: str) -> Done:
+    ids = operate.purge(current(), [user])
+    _wake_children_on_commit(ids)
+    return Done(number=len(ids))
+
+
+def _queue_record(queue: str, actor: str, reason: str) -> Callable[[Done], None]:
+    return lambda done: audit.record(actor, "purge queue", queue, count=done.number, reason=reason)
+
+
+def _in_batch(some: Callable[[], Done], record: Callable[[Done], None]) -> Done:
+    def once() -> Done:
         with transaction.atomic():
-            ids = some()
-            audit.record(actor, "purge queue", queue, count=len(ids), reason=reason)
-            _wake_children_on_commit(ids)
-        return len(ids)
+            done = some()
+            record(done)
+        return done
 
     return retried(once)
 
@@ -198,6 +296,34 @@ def replay(id: UUID, *, actor: str, reason: str = "") -> Engagement:
     return Engagement.objects.get(id=id)
 
 
+def send_test(channel: str, *, id: UUID, actor: str) -> Engagement:
+    """Produce a test engagement by this channel, also by one that is switched off.
+
+    It takes the way of all others, to the channel's own receiver, but goes past every pipeline and pause: it is
+    unordered, of the user `test:<channel>`, and expires after TEST_SECONDS. The same id again is the same test.
+    Raises NotFound, or IdReused.
+    """
+    if not Channel.objects.filter(name=channel).exists():
+        raise NotFound(f"there is no channel {channel!r}; GET /api/v1/channels/ lists them")
+    draft = read_draft(
+        {
+            "id": str(id),
+            "user_id": f"{conf.TEST_USER}{channel}",
+            "payload": {"test": True, "text": f"A test of channel {channel}"},
+            "unordered": True,
+            "channel": channel,
+            "timeout_seconds": TEST_SECONDS,
+        }
+    )
+    with transaction.atomic():
+        [outcome] = _store([draft], switched_off=True)
+        if isinstance(outcome, EngagementsError):
+            raise outcome
+        if isinstance(outcome, Stored):
+            audit.record(actor, "test channel", f"{channel} {id}")
+    return Engagement.objects.get(id=id)
+
+
 def wake_children(parents: Sequence[UUID]) -> None:
     """Announce the users with a pending child of these, which settled or came.
 
@@ -214,10 +340,12 @@ def wake_children(parents: Sequence[UUID]) -> None:
             time.sleep(BUSY_SECONDS)
 
 
-def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Duplicate | EngagementsError]:
+def _store(
+    drafts: Sequence[Draft | EngagementsError], *, switched_off: bool = False
+) -> Sequence[Stored | Duplicate | EngagementsError]:
     def once() -> Produced:
         with transaction.atomic():
-            produced = produce_store.insert(current(), drafts, liveness.ring())
+            produced = produce_store.insert(current(), drafts, liveness.ring(), switched_off=switched_off)
             _wake_on_commit(produced.wake)
             if produced.unordered:
                 transaction.on_commit(wakeups.wake_unordered, robust=True)
@@ -225,6 +353,13 @@ def _store(drafts: Sequence[Draft | EngagementsError]) -> Sequence[Stored | Dupl
             return produced
 
     return retried(once).outcomes
+
+
+def _draft_or_error(fields: Mapping[str, Any]) -> Draft | EngagementsError:
+    try:
+        return read_draft(fields)
+    except Invalid as error:
+        return error
 
 
 def _engagement(stored: Stored, payload: Any) -> Engagement:
@@ -272,5 +407,6 @@ def _check_user(user_id: str) -> None:
         raise Invalid.field("user_id", problem)
 
 
-def _known_worker(name: str) -> bool:
+def known_worker(name: str) -> bool:
+    """Whether there is a queue of that worker, alive or not."""
     return Worker.objects.filter(name=name).exists()

@@ -1,11 +1,23 @@
 """The consistent hash from user to worker, over the workers alive now."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from uhashring import HashRing
 
 QUEUE_PREFIX = "deliver."
 UNORDERED_QUEUE = "unordered"
+
+HASH_SPACE = 2**128
+"""uhashring places queues and users by MD5."""
+
+
+class Arc(NamedTuple):
+    """A stretch of the ring, as fractions of it: the users hashed into it belong to this worker."""
+
+    begin: float
+    end: float
+    worker: str
 
 
 def queue_of(worker: str) -> str:
@@ -32,3 +44,26 @@ class Ring:
         """The user's worker, or None while no worker is alive."""
         queue = self._ring.get_node(user_id)
         return None if queue is None else worker_of(queue)
+
+    def arcs(self) -> list[Arc]:
+        """The ring from 0 to 1, without gaps; neighbouring arcs of one worker are one."""
+        points = [(point / HASH_SPACE, queue.removeprefix(QUEUE_PREFIX)) for point, queue in self._ring.get_points()]
+        if not points:
+            return []
+        first = points[0][1]  # what lies behind the last point belongs to the first
+        arcs: list[Arc] = []
+        begin = 0.0
+        for end, worker in [*points, (1.0, first)]:
+            if arcs and arcs[-1].worker == worker:
+                arcs[-1] = Arc(arcs[-1].begin, end, worker)
+            else:
+                arcs.append(Arc(begin, end, worker))
+            begin = end
+        return arcs
+
+    def shares(self) -> dict[str, float]:
+        """Worker → the part of all users, known or not, that is its own; together 1."""
+        shares = dict.fromkeys(self.workers, 0.0)
+        for arc in self.arcs():
+            shares[arc.worker] += arc.end - arc.begin
+        return shares

@@ -1,8 +1,18 @@
 """Why the head of a pipeline has not been delivered: one sentence for whoever asks."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
+
+BLOCKED_SECONDS = 2.0
+"""A pipeline is blocked when its head cannot go now, or should have gone for so long:
+
+- it waits for its causal parent, or is being retried (between two attempts, or in a second or later one);
+- its worker is dead, or there is none;
+- nobody works on it for this long although it is due, or a first attempt runs for this long.
+
+What is paused, or only held for the reorder window, is not blocked. Twice what a lost wake-up may cost.
+"""
 
 PLACE_LIMIT = 100
 """Places in line are counted up to here; counting on would cost more than it tells."""
@@ -43,6 +53,7 @@ class Line:
     now: datetime
     head: PendingHead | None
     paused_at: datetime | None
+    everything_paused_at: datetime | None
     due_at: datetime | None
     worker: str | None
     worker_alive: bool
@@ -61,7 +72,9 @@ def why_waiting(line: Line) -> str | None:
     if head is None:
         return None
     if line.paused_at is not None:
-        return _paused(line, head)
+        return _paused("paused", line.paused_at, line, head)
+    if line.everything_paused_at is not None:
+        return _paused("everything is paused", line.everything_paused_at, line, head)
     expires = f"expires in {_seconds(line.now, head.expires_at)}"
     if head.expires_at <= line.now:
         return f"its deadline passed {_seconds(head.expires_at, line.now)} ago; it is being settled as expired"
@@ -86,9 +99,22 @@ def why_waiting(line: Line) -> str | None:
     return f"due; {_who(line)}" if line.any_alive else "no worker is alive"
 
 
-def _paused(line: Line, head: PendingHead) -> str:
-    assert line.paused_at is not None
-    sentence = f"paused since {line.paused_at:%Y-%m-%d %H:%M:%S} UTC"
+def is_blocked(line: Line, *, window: timedelta) -> bool:
+    """Whether the head is stuck, as BLOCKED_SECONDS says. window: of reordering, for which a head is only held."""
+    head = line.head
+    if head is None or line.due_at is None or line.paused_at is not None or line.everything_paused_at is not None:
+        return False
+    if not line.worker_alive:
+        return True
+    if head.in_service and (head.attempt > 1 or not line.leased):
+        return True
+    if not head.in_service and line.due_at > line.now + window:
+        return True
+    return max(head.since, line.due_at) <= line.now - timedelta(seconds=BLOCKED_SECONDS)
+
+
+def _paused(what: str, since: datetime, line: Line, head: PendingHead) -> str:
+    sentence = f"{what} since {since:%Y-%m-%d %H:%M:%S} UTC"
     if head.in_service and line.leased:
         sentence += f"; {_running(line, head)}, which may finish"
     return sentence
@@ -113,8 +139,13 @@ def _who(line: Line) -> str:
     return f"its worker {line.worker} is dead, another takes over"
 
 
+def short_of(parent: Parent) -> str:
+    """How the sentence names a parent."""
+    return f"{parent.id.hex[:8]}…"
+
+
 def _parent(parent: Parent) -> str:
-    short = f"{parent.id.hex[:8]}…"
+    short = short_of(parent)
     if parent.status is None:
         return f"{short}, which has not arrived"
     if parent.unordered:
@@ -138,4 +169,4 @@ def _seconds(start: datetime, end: datetime | None) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds // 60:.0f} min"

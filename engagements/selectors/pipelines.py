@@ -6,11 +6,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from engagements import conf
 from engagements.domain.draft import user_id_problem
 from engagements.domain.errors import NotFound
-from engagements.domain.waiting import Line, Parent, PendingHead, why_waiting
-from engagements.store import read_pipelines
+from engagements.domain.waiting import Line, Parent, PendingHead, is_blocked, why_waiting
+from engagements.store import find_pipelines, read_pipelines
 from engagements.store.connection import current
+from engagements.store.find_pipelines import Found as Found
+from engagements.store.find_pipelines import Order as Order
+from engagements.store.find_pipelines import Search as Search
+from engagements.store.find_pipelines import Source as Source
+from engagements.store.find_pipelines import State as State
+
+CHAIN = 8
+"""Pipelines that a chain of waiting is followed through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,9 @@ class PipelineState:
     """A pipeline at one moment. worker, session_until: of the pin; None when the ring would choose anew.
 
     head: the engagement that is next. waiting: why it has not been delivered. Both None when nothing is pending.
+    parent: what the head waits for, if that is what keeps it. blocked: as domain/waiting.py says.
+    attempt: the number of the one that runs now; it began at attempt_since or later.
+    everything_paused_at: since when this pipeline stands still with all others.
     """
 
     user_id: str
@@ -39,6 +51,11 @@ class PipelineState:
     timeout_seconds: float | None
     head: UUID | None
     waiting: str | None
+    parent: Parent | None = None
+    blocked: bool = False
+    attempt: int | None = None
+    attempt_since: datetime | None = None
+    everything_paused_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,17 @@ def pipelines(user_ids: Sequence[str]) -> dict[str, PipelineState]:
     return {row["user_id"]: _state(row) for row in read_pipelines.details(current(), user_ids)}
 
 
+def with_chain(user_id: str) -> list[PipelineState]:
+    """This pipeline, and those behind which it waits, one behind the other: its head's parent's, and so on.
+
+    The last one waits for no other pipeline, unless the chain is longer than CHAIN, or a circle. Two statements; empty
+    when there is no such pipeline.
+    """
+    users = read_pipelines.waits_behind(current(), user_id, most=CHAIN)
+    found = pipelines([user_id, *users])
+    return [found[user] for user in (user_id, *users) if user in found] if user_id in found else []
+
+
 def page(filters: dict[str, Any], *, start: str | None, backwards: bool, size: int) -> Page:
     """Ascending by user id. filters: of worker, paused, pending; only those given.
 
@@ -81,12 +109,18 @@ def page(filters: dict[str, Any], *, start: str | None, backwards: bool, size: i
     return Page(states, before=onward, after=back) if backwards else Page(states, before=back, after=onward)
 
 
+def find(search: Search) -> Found:
+    """The users of the pipelines that match, in the order asked for; a bounded number, and whether more may match."""
+    return find_pipelines.find(current(), search)
+
+
 def _state(row: dict[str, Any]) -> PipelineState:
     line = _line(row)
     pinned = row["session_until"] is not None and row["session_until"] > line.now and line.worker_alive
     lease = None
     if line.leased and row["lease_worker"] is not None:
         lease = Lease(row["lease_worker"], row["lease_token"], row["lease_until"])
+    running = line.head if line.head and line.head.in_service and line.leased else None
     age = row["oldest_pending_age_seconds"]
     return PipelineState(
         user_id=row["user_id"],
@@ -95,10 +129,15 @@ def _state(row: dict[str, Any]) -> PipelineState:
         worker=row["worker"] if pinned or row["due_at"] is not None else None,
         session_until=row["session_until"] if pinned else None,
         lease=lease,
-        paused=row["paused_at"] is not None,
+        paused=row["paused_at"] is not None or row["everything_paused_at"] is not None,
         timeout_seconds=row["timeout_seconds"],
         head=row["head_id"],
         waiting=why_waiting(line),
+        parent=line.head.parent if line.head else None,
+        blocked=is_blocked(line, window=conf.reorder_window()),
+        attempt=running.attempt if running else None,
+        attempt_since=running.since if running else None,
+        everything_paused_at=line.everything_paused_at,
     )
 
 
@@ -128,6 +167,7 @@ def _line(row: dict[str, Any]) -> Line:
         now=row["now"],
         head=head,
         paused_at=row["paused_at"],
+        everything_paused_at=row["everything_paused_at"],
         due_at=row["due_at"],
         worker=row["worker"],
         worker_alive=row["worker"] in row["alive"],

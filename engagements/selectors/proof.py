@@ -37,16 +37,39 @@ def of_user(user_id: str) -> Proof:
     """The proof for one user, over what arrived last (some thousands). Raises NotFound."""
     pipelines.must_exist(current(), user_id)
     judge = Judge(_spans())
-    rows, omitted = read_proof.latest(current(), user_id)
+    recorded = _see(judge, read_proof.latest(current(), user_id))
+    omitted = max(0, read_proof.count(current(), user_id) - len(recorded)) if recorded else 0
+    _count_depth(user_id, user_id, {user_id: judge})
+    full = engagements([engagement.id for engagement in recorded])
+    shown = [full[engagement.id] for engagement in recorded if engagement.id in full]
+    return Proof(judge.checks, shown, omitted)
+
+
+def reaching_back(user_id: str, *, most: int) -> tuple[Verdict, int]:
+    """The same without what is only looked at, and how many older ones are left out. Raises NotFound."""
+    pipelines.must_exist(current(), user_id)
+    judge = Judge(_spans())
+    recorded = _see(judge, read_proof.latest(current(), user_id, most=most))
+    _count_depth(user_id, user_id, {user_id: judge})
+    omitted = max(0, read_proof.count(current(), user_id) - len(recorded)) if recorded else 0
+    return Verdict(user_id, judge.checks, len(recorded)), omitted
+
+
+def lately(user_id: str, *, most: int) -> Verdict:
+    """The verdict over this user's last arrivals, `most` of them, in two statements."""
+    judge = Judge(_spans())
+    recorded = _see(judge, read_proof.latest(current(), user_id, most=most))
+    return Verdict(user_id, judge.checks, len(recorded))
+
+
+def _see(judge: Judge, rows: list[dict[str, Any]]) -> list[Recorded]:
+    """Show the judge these, in recorded order, then those without a number."""
     recorded = [_recorded(row) for row in rows]
     numbered = sorted((r for r in recorded if r.sequence is not None), key=lambda r: r.sequence or 0)
     rest = sorted((r for r in recorded if r.sequence is None), key=lambda r: (r.order_time, r.arrival))
     for engagement in [*numbered, *rest]:
         judge.see(engagement)
-    _count_depth(user_id, user_id, {user_id: judge})
-    full = engagements([engagement.id for engagement in recorded])
-    shown = [full[engagement.id] for engagement in [*numbered, *rest] if engagement.id in full]
-    return Proof(judge.checks, shown, omitted)
+    return [*numbered, *rest]
 
 
 def verdicts(user_id: str | None = None, *, at_once: int = USERS_AT_ONCE) -> Iterator[Verdict]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 from engagements import broker, liveness
 from engagements.domain.ring import UNORDERED_QUEUE, queue_of
@@ -10,11 +11,21 @@ from engagements.store.connection import current
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """Of a worker: its last start under this name, which was the incarnation-th, and its last heartbeat."""
+
+    started_at: datetime
+    heartbeat_at: datetime
+    incarnation: int
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueueState:
     """users: those pinned to the worker, else given to it by the ring, with pending work or a session.
 
-    broker_depth: wake-ups waiting at the broker; None when it cannot be asked, and for a dead worker's queue, which
-    asking could keep from expiring.
+    broker_depth, consumers: wake-ups waiting at the broker, and who takes them; None when it cannot be asked or does
+    not tell, and for a dead worker's queue, which asking could keep from expiring. share: of all users, by the ring.
     """
 
     name: str
@@ -24,10 +35,14 @@ class QueueState:
     pending: int
     oldest_pending_age_seconds: float | None
     broker_depth: int | None
+    consumers: int | None = None
+    share: float | None = None
+    life: Life | None = None
 
 
-def queues() -> list[QueueState]:
-    """By worker's name, the unordered queue last."""
+def queues(*, wait: bool = True) -> list[QueueState]:
+    """By worker's name, the unordered queue last. wait: for the broker's answer, up to 1.5 s, instead of showing what
+    it said a moment ago."""
     conn = current()
     workers = read_queues.workers(conn)
     loads = read_queues.pinned(conn)
@@ -45,11 +60,14 @@ def queues() -> list[QueueState]:
     ages, bound = read_queues.oldest(conn)
     alive = {row["name"] for row in workers if row["alive"]}
     recent = {row["name"] for row in workers if row["recent"]}
-    known = {row["name"] for row in workers}
+    lives = {
+        row["name"]: Life(row["started_at"], row["heartbeat_at"], row["incarnation"], row["stopped"]) for row in workers
+    }
     busy = {worker for worker, load in loads.items() if load.busy}
-    names = sorted(alive | ((recent | busy) & known))
+    names = sorted(alive | ((recent | busy) & lives.keys()))
     unordered_pending, unordered_age = read_queues.unordered(conn)
-    depths = _depths([*map(queue_of, sorted(alive)), UNORDERED_QUEUE])
+    told = _told([*map(queue_of, sorted(alive)), UNORDERED_QUEUE], wait=wait)
+    shares = ring.shares()
     states = [
         QueueState(
             name=queue_of(worker),
@@ -58,7 +76,10 @@ def queues() -> list[QueueState]:
             users=users[worker],
             pending=pending[worker],
             oldest_pending_age_seconds=_age(ages.get(worker, bound) if pending[worker] else None),
-            broker_depth=depths.get(queue_of(worker)),
+            broker_depth=_messages(told.get(queue_of(worker))),
+            consumers=_consumers(told.get(queue_of(worker))),
+            share=shares.get(worker),
+            life=lives[worker],
         )
         for worker in names
     ]
@@ -70,7 +91,8 @@ def queues() -> list[QueueState]:
             users=0,
             pending=unordered_pending,
             oldest_pending_age_seconds=_age(unordered_age),
-            broker_depth=depths.get(UNORDERED_QUEUE),
+            broker_depth=_messages(told.get(UNORDERED_QUEUE)),
+            consumers=_consumers(told.get(UNORDERED_QUEUE)),
         )
     )
     return states
@@ -80,8 +102,18 @@ def _age(seconds: float | None) -> float | None:
     return None if seconds is None else round(max(0.0, seconds), 3)
 
 
-def _depths(names: list[str]) -> dict[str, int]:
+def _told(names: list[str], *, wait: bool) -> dict[str, broker.Look]:
+    if not wait:
+        return broker.latest(names)
     try:
-        return broker.depths(names)
+        return broker.looks(names)
     except broker.Unavailable:
         return {}
+
+
+def _messages(look: broker.Look | None) -> int | None:
+    return None if look is None else look.messages
+
+
+def _consumers(look: broker.Look | None) -> int | None:
+    return None if look is None else look.consumers

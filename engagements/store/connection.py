@@ -28,10 +28,19 @@ def current() -> Connection:
     return raw
 
 
-def dedicated(*, application_name: str) -> Connection:
-    """A connection of its own beside Django's, in autocommit mode, that prepares what it repeats.
+SESSION = f"""
+SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{STANDSTILL_SECONDS}s';
+SET plan_cache_mode = 'force_generic_plan'; SET jit = 'off'
+"""
+"""How an engine's connection works. Left to itself PostgreSQL plans the large statements anew at every run, which costs
+more than running them for a user or two; for what it knows of an array's length the plan is the same."""
 
-    PostgreSQL ends it when a transaction on it stands still: a frozen process must not keep its locks.
+
+def dedicated(*, application_name: str) -> Connection:
+    """A connection of its own beside Django's, in autocommit mode, that prepares and plans what it repeats once.
+
+    PostgreSQL ends it when a transaction on it stands still: a frozen process must not keep its locks. Its plans are
+    made for tables of the size that they had then: replan() when that has changed.
     Raises psycopg.OperationalError while the database cannot be reached.
     """
     params = connection.get_connection_params()
@@ -42,8 +51,21 @@ def dedicated(*, application_name: str) -> Connection:
         autocommit=True,
         prepare_threshold=3,
     )
-    raw.execute(f"SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{STANDSTILL_SECONDS}s'")
+    raw.execute(SESSION)
     return raw
+
+
+def replan(conn: Connection) -> None:
+    """Let this connection's statements be planned anew."""
+    conn.execute("DISCARD PLANS")
+
+
+_SIZES = "SELECT pg_relation_size('engagements_pipeline'), pg_relation_size('engagements_engagement')"
+
+
+def sizes(conn: Connection) -> tuple[int, ...]:
+    """How large the tables are (bytes) by which plans can go wrong."""
+    return tuple(fetch(conn, _SIZES)[0])
 
 
 def fetch(conn: Connection, sql: str, params: Params = None) -> list[TupleRow]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from engagements.store.connection import Connection, fetch
+from engagements.store.everything import RUNS
 
 GRACE_SECONDS = 0.5
 """A leased head in service is left to its holder for so long after the deadline: the holder cuts it itself."""
@@ -25,10 +26,12 @@ SWEEP_LIMIT = 2000
 
 @dataclass(slots=True)
 class Expired:
-    """What a sweep settled. users: those with more in line, who can move up. after: where it stopped at its limit."""
+    """What a sweep settled. users: those with more in line, who can move up. skipped: user → what is overdue of one
+    whose pipeline was locked. after: where it stopped at its limit."""
 
     ids: list[UUID] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
+    skipped: dict[str, list[UUID]] = field(default_factory=dict)
     after: "Place | None" = None
 
 
@@ -37,18 +40,18 @@ Place = tuple[datetime, UUID]
 
 
 # statement_timestamp, because an index condition needs a time that stands still; the settling looks at the clock again.
-_OVERDUE = """
+_OVERDUE = f"""
 SELECT e.user_id, e.id, e.unordered, e.expires_at FROM engagements_engagement e
 WHERE e.status = 'pending' AND e.expires_at <= statement_timestamp()
     AND (e.expires_at, e.id) > (COALESCE(%s::timestamptz, statement_timestamp() - %s), %s)
     AND (e.unordered OR NOT EXISTS (
-        SELECT FROM engagements_pipeline p WHERE p.user_id = e.user_id AND p.paused_at IS NOT NULL))
+        SELECT FROM engagements_pipeline p WHERE p.user_id = e.user_id AND (p.paused_at IS NOT NULL OR NOT {RUNS})))
 ORDER BY e.expires_at, e.id LIMIT %s
 """
 
 
-_LOCK = """
-SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND paused_at IS NULL
+_LOCK = f"""
+SELECT user_id FROM engagements_pipeline p WHERE user_id = ANY(%s) AND paused_at IS NULL AND {RUNS}
 ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
 """
 
@@ -133,10 +136,17 @@ def sweep(conn: Connection, *, after: Place | None = None, recent: bool = False,
         if free:
             gone = fetch(conn, _EXPIRE_UNORDERED, {"ids": free, "grace": GRACE_SECONDS})
             expired.ids += [id for (id,) in gone]
+    for user in set(users).difference(locked):
+        expired.skipped[user] = [id for owner, id, unordered, _ in overdue if owner == user and not unordered]
     if len(overdue) == limit:
         _, id, _, expires_at = overdue[-1]
         expired.after = (expires_at, id)
     return expired
+
+
+def expire_locked_by_caller(conn: Connection, user: str, ids: Sequence[UUID]) -> Expired:
+    """Settle those of `ids` that are overdue; the caller has locked the pipeline, which a pause may have stopped."""
+    return expire_locked(conn, [row[0] for row in fetch(conn, _LOCK, [[user]])], ids)
 
 
 def expire_lines(conn: Connection, heads: Mapping[str, UUID]) -> Expired:

@@ -57,6 +57,7 @@ class Claim:
     raised: list[UUID] = field(default_factory=list)
 
 
+# Pending, said as "not settled": so the look by id is offered no index but the primary key.
 _HEADS = """
 SELECT u.user_id, e.id, e.payload::text AS payload, e.produced_at, e.order_time, e.held_until, e.expires_at,
     e.causal_parent, e.late, e.channel, u.in_service IS NOT NULL AS in_service,
@@ -64,7 +65,7 @@ SELECT u.user_id, e.id, e.payload::text AS payload, e.produced_at, e.order_time,
     parent.status AS parent_status, parent.order_time AS parent_order_time, clock_timestamp() AS now
 FROM unnest(%s::text[], %s::uuid[]) AS u(user_id, in_service)
 LEFT JOIN LATERAL (
-    (SELECT * FROM engagements_engagement s WHERE s.id = u.in_service AND s.status = 'pending')
+    (SELECT * FROM engagements_engagement s WHERE s.id = u.in_service AND s.settled_at IS NULL)
     UNION ALL
     (SELECT * FROM engagements_engagement s
     WHERE u.in_service IS NULL AND s.user_id = u.user_id AND s.status = 'pending' AND NOT s.unordered

@@ -11,22 +11,26 @@ from uuid import UUID
 
 from engagements import conf
 from engagements.store.connection import Connection, fetch, run
+from engagements.store.everything import RUNS
 from engagements.store.heads import Claim, choose
 
-# IS NOT DISTINCT FROM keeps the planner on the primary key: an equality would tempt it to the worker's whole index.
-_LOCK = """
-SELECT user_id, in_service FROM engagements_pipeline
-WHERE user_id = ANY(%(users)s) AND due_at <= clock_timestamp() AND paused_at IS NULL
+UNPAUSED = f"COALESCE(paused_at, 'infinity') = 'infinity' AND {RUNS}"
+"""Said so that the planner does not see that the small index of the due would do, too: it would walk through all of it.
+For the same reason IS NOT DISTINCT FROM stands below where an equality would."""
+
+_LOCK = f"""
+SELECT user_id, in_service FROM engagements_pipeline p
+WHERE user_id = ANY(%(users)s) AND due_at <= clock_timestamp() AND {UNPAUSED}
     AND worker IS NOT DISTINCT FROM %(worker)s AND (lease_until IS NULL OR lease_until <= clock_timestamp())
 ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
 """
 
-_WHY_NOT = """
+_WHY_NOT = f"""
 SELECT user_id, GREATEST(
     extract(epoch FROM due_at - clock_timestamp()),
     extract(epoch FROM COALESCE(lease_until, clock_timestamp()) - clock_timestamp()), 0)::float8
-FROM engagements_pipeline
-WHERE user_id = ANY(%(users)s) AND due_at IS NOT NULL AND paused_at IS NULL
+FROM engagements_pipeline p
+WHERE user_id = ANY(%(users)s) AND due_at IS NOT NULL AND {UNPAUSED}
     AND worker IS NOT DISTINCT FROM %(worker)s
 """
 
@@ -88,12 +92,14 @@ def renew(conn: Connection, held: dict[str, int]) -> Renewed:
 
 
 # Also a revoked lease that stands as a barrier (nothing is in service under it): its holder has noticed. A greater
-# token with something in service is a lease of its own, of another process under this name.
+# token with something in service is a lease of its own, of another process under this name; and once that one has
+# started, so is a barrier.
 _LOCK_OWN = """
 SELECT l.user_id FROM engagements_pipeline l
 JOIN unnest(%(users)s::text[], %(tokens)s::bigint[]) AS n(user_id, token) ON l.user_id = n.user_id
-WHERE l.lease_worker = %(worker)s
-    AND (l.lease_token = n.token OR (l.lease_token > n.token AND l.in_service IS NULL))
+WHERE l.lease_worker = %(worker)s AND (l.lease_token = n.token OR (
+    l.lease_token > n.token AND l.in_service IS NULL AND EXISTS (
+        SELECT FROM engagements_worker WHERE name = %(worker)s AND incarnation = %(incarnation)s)))
 ORDER BY l.user_id FOR NO KEY UPDATE OF l SKIP LOCKED
 """
 
@@ -104,13 +110,19 @@ WHERE user_id = ANY(%s)
 """
 
 
-def release(conn: Connection, held: dict[str, int], *, worker: str) -> None:
+def release(conn: Connection, held: dict[str, int], *, worker: str, incarnation: int) -> None:
     """Give up leases (user → token) whose attempts have ended, also revoked ones: a successor need not wait them out.
 
-    What is in service stays so: the next claim attempts it first.
+    What is in service stays so: the next claim attempts it first. incarnation: the holder's; a revoked lease of an
+    older one was ended by the start of the newer.
     """
     if held:
-        params = {"users": list(held), "tokens": list(held.values()), "worker": worker}
+        params = {
+            "users": list(held),
+            "tokens": list(held.values()),
+            "worker": worker,
+            "incarnation": incarnation,
+        }
         with conn.transaction():
             run(conn, _FREE, [[user for (user,) in fetch(conn, _LOCK_OWN, params)]])
 
@@ -128,4 +140,4 @@ def disclaim(conn: Connection, users: Sequence[str], *, worker: str, incarnation
     The caller holds no other lease of theirs. Does nothing once another incarnation has started: its leases look alike.
     """
     params = {"users": list(users), "worker": worker, "incarnation": incarnation}
-    release(conn, dict(fetch(conn, _TAKEN, params)), worker=worker)
+    release(conn, dict(fetch(conn, _TAKEN, params)), worker=worker, incarnation=incarnation)

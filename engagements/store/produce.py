@@ -45,7 +45,7 @@ class Duplicate:
 
 
 _FACTS = """
-SELECT clock_timestamp(), ARRAY(SELECT name FROM engagements_channel WHERE active AND name = ANY(%s))
+SELECT clock_timestamp(), ARRAY(SELECT name FROM engagements_channel WHERE (active OR %s) AND name = ANY(%s))
 """
 
 _KNOWN = "SELECT id, content_digest, order_time FROM engagements_engagement WHERE id = ANY(%s)"
@@ -67,18 +67,34 @@ WHERE p.user_id = n.user_id
 """
 
 
-def insert(conn: Connection, drafts: Sequence[Draft | EngagementsError], ring: Ring) -> Produced:
+def insert(
+    conn: Connection, drafts: Sequence[Draft | EngagementsError], ring: Ring, *, switched_off: bool = False
+) -> Produced:
     """Store the drafts in list order; must run inside a transaction.
 
+    switched_off: channels that are not active take them as well.
     An error in the list is handed through as the outcome of its place. A crash before the commit leaves nothing.
     """
-    return _Insertion(conn, drafts, ring).run()
+    return _Insertion(conn, drafts, ring, switched_off=switched_off).run()
+
+
+def check(conn: Connection, drafts: Sequence[Draft | EngagementsError]) -> list[Duplicate | EngagementsError | None]:
+    """What `insert` would answer to these drafts now; None for what it would store. Reads and locks nothing."""
+    return _Insertion(conn, drafts, Ring([])).check()
 
 
 class _Insertion:
-    def __init__(self, conn: Connection, drafts: Sequence[Draft | EngagementsError], ring: Ring) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        drafts: Sequence[Draft | EngagementsError],
+        ring: Ring,
+        *,
+        switched_off: bool = False,
+    ) -> None:
         self.conn = conn
         self.ring = ring
+        self.switched_off = switched_off
         self.outcomes: list[Stored | Duplicate | EngagementsError | None] = [
             draft if isinstance(draft, EngagementsError) else None for draft in drafts
         ]
@@ -87,11 +103,24 @@ class _Insertion:
         self.repeats: dict[int, int] = {}
         self.repeated: dict[int, Draft] = {}
 
-    def run(self) -> Produced:
+    def check(self) -> list[Duplicate | EngagementsError | None]:
+        self._sort_out()
+        for place, first in self.repeats.items():
+            if first in self.open:
+                self.outcomes[place] = _judge(self.repeated[place], self.open[first].digest)
+            else:
+                self.outcomes[place] = self.outcomes[first]
+        return [outcome if not isinstance(outcome, Stored) else None for outcome in self.outcomes]
+
+    def _sort_out(self) -> None:
+        """All answers that can be given before anything is locked."""
         self._answer_known_ids()  # first: what was accepted stays so, also when its channel is switched off since
         self._refuse_unknown_channels_and_future()
         self._set_repeats_aside()
         self._refuse_cycles()
+
+    def run(self) -> Produced:
+        self._sort_out()
         result = Produced(outcomes=[])
         if self.open:
             pipelines, now = self._lock_pipelines()
@@ -122,7 +151,7 @@ class _Insertion:
 
     def _refuse_unknown_channels_and_future(self) -> None:
         names = {draft.channel or conf.DEFAULT_CHANNEL for draft in self.open.values()}
-        [(now, known)] = fetch(self.conn, _FACTS, [list(names)])
+        [(now, known)] = fetch(self.conn, _FACTS, [self.switched_off, list(names)])
         for place, draft in list(self.open.items()):
             channel = draft.channel or conf.DEFAULT_CHANNEL
             if channel not in known:

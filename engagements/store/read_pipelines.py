@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engagements.store import everything
 from engagements.store.connection import Connection, fetch, fetch_dicts
+from engagements.store.everything import RUNS, SINCE
 from engagements.store.workers import IS_ALIVE
 
 SCAN_LIMIT = 20_000
@@ -22,12 +24,12 @@ _WALK = "SELECT user_id FROM engagements_pipeline p WHERE {where} ORDER BY user_
 _RESIDUAL = {
     "worker": "p.worker = %(worker)s",
     "pending": "(p.due_at IS NOT NULL) = %(pending)s",
-    "paused": "(p.paused_at IS NOT NULL) = %(paused)s",
+    "paused": f"(p.paused_at IS NOT NULL OR NOT {RUNS}) = %(paused)s",
 }
 
 _DETAILS = f"""
 SELECT p.user_id, p.depth, p.worker, p.session_until, p.lease_worker, p.lease_token, p.lease_until, p.paused_at,
-    p.timeout_seconds, p.due_at, clock_timestamp() AS now, alive.names AS alive,
+    {SINCE} AS everything_paused_at, p.timeout_seconds, p.due_at, clock_timestamp() AS now, alive.names AS alive,
     head.id AS head_id, head.channel AS head_channel, channel.kind AS head_channel_kind,
     head.expires_at AS head_expires_at, head.held_until AS head_held_until, p.attempt AS head_attempt,
     p.in_service IS NOT DISTINCT FROM head.id AS head_in_service,
@@ -73,6 +75,25 @@ LEFT JOIN LATERAL (
 WHERE p.user_id = ANY(%s)
 """
 
+# By the head of each: one in service waits for no parent any more.
+_WAITS_BEHIND = """
+WITH RECURSIVE hop AS (
+    SELECT %(user)s::text COLLATE "C" AS user_id, 0 AS level
+    UNION ALL
+    SELECT parent.user_id, hop.level + 1 FROM hop
+    JOIN engagements_pipeline p ON p.user_id = hop.user_id AND p.due_at IS NOT NULL AND p.in_service IS NULL
+    CROSS JOIN LATERAL (
+        SELECT l.causal_parent, l.replays FROM engagements_engagement l
+        WHERE l.user_id = p.user_id AND l.status = 'pending' AND NOT l.unordered
+        ORDER BY l.order_time, l.arrival LIMIT 1
+    ) head
+    JOIN engagements_engagement parent ON parent.id = head.causal_parent AND parent.status = 'pending'
+        AND NOT parent.unordered AND parent.replays = 0 AND head.replays = 0
+    WHERE hop.level < %(most)s
+)
+SELECT user_id FROM hop WHERE level > 0 ORDER BY level
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Users:
@@ -87,6 +108,12 @@ def details(conn: Connection, users: Sequence[str]) -> list[dict[str, Any]]:
     return fetch_dicts(conn, _DETAILS, [list(users)])
 
 
+def waits_behind(conn: Connection, user_id: str, *, most: int) -> list[str]:
+    """The users behind whose engagements this one's head waits, one behind the other, each once."""
+    users = [user for (user,) in fetch(conn, _WAITS_BEHIND, {"user": user_id, "most": most})]
+    return [user for user in dict.fromkeys(users) if user != user_id]
+
+
 def walk(
     conn: Connection, filters: dict[str, Any], *, start: str | None, backwards: bool, limit: int, scan: int = SCAN_LIMIT
 ) -> Users:
@@ -94,10 +121,11 @@ def walk(
 
     filters: of worker, paused, pending; only those given.
     """
-    where = "p.paused_at IS NOT NULL" if filters.get("paused") else "true"
+    few_paused = bool(filters.get("paused")) and everything.state(conn) is None
+    where = "p.paused_at IS NOT NULL" if few_paused else "true"
     if start is not None:
         where += f" AND p.user_id {'<' if backwards else '>'} %(start)s"
-    residual = " AND ".join(_RESIDUAL[name] for name in filters if not (name == "paused" and filters["paused"]))
+    residual = " AND ".join(_RESIDUAL[name] for name in filters if not (name == "paused" and few_paused))
     walked = _WALK.format(where=where, way="DESC" if backwards else "ASC")
     bounded = walked.replace("SELECT user_id", "SELECT *", 1) + f" LIMIT {scan if residual else limit}"
     params = {**filters, "start": start}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engagements.store.connection import Connection, fetch, fetch_dicts
+from engagements.store.everything import RUNS
 
 BATCH = 2000
 """Engagements per statement: about 10 MB and 100 ms."""
@@ -18,10 +19,11 @@ SHOWN = 10_000
 SHOWN_BYTES = 8 * 1024 * 1024
 """Payloads in one answer, as PostgreSQL stores them."""
 
-_COLUMNS = """e.id, e.user_id, e.status, e.order_time, e.arrival, e.expires_at, e.settled_at, e.late, e.replays,
+_COLUMNS = f"""e.id, e.user_id, e.status, e.order_time, e.arrival, e.expires_at, e.settled_at, e.late, e.replays,
     COALESCE(e.sequence, CASE WHEN p.in_service = e.id AND e.status = 'pending' THEN p.sequence END) AS sequence,
     e.causal_parent, parent.received_at AS parent_received_at, parent.settled_at AS parent_settled_at,
-    parent.replays AS parent_replays, p.paused_at IS NOT NULL AS paused, clock_timestamp() AS now, tried.*"""
+    parent.replays AS parent_replays, p.paused_at IS NOT NULL OR NOT {RUNS} AS paused,
+    clock_timestamp() AS now, tried.*"""
 
 _JOINS = """
 JOIN engagements_pipeline p ON p.user_id = e.user_id
@@ -54,7 +56,7 @@ _LATEST = f"""
 SELECT {_COLUMNS} FROM (
     SELECT *, sum(pg_column_size(payload)) OVER (ORDER BY arrival DESC) AS bytes FROM (
         SELECT * FROM engagements_engagement WHERE user_id = %(user)s AND NOT unordered
-        ORDER BY arrival DESC LIMIT {SHOWN}
+        ORDER BY arrival DESC LIMIT %(most)s
     ) latest
 ) e {_JOINS} WHERE e.bytes <= {SHOWN_BYTES}
 """
@@ -100,13 +102,15 @@ def history(conn: Connection, first: str, last: str, *, batch: int = BATCH) -> I
             user, after = rows[-1]["user_id"], rows[-1][key]
 
 
-def latest(conn: Connection, user_id: str) -> tuple[list[dict[str, Any]], int]:
-    """What arrived last of one user, in any order, and how many older ones were left out."""
-    rows = fetch_dicts(conn, _LATEST, {"user": user_id})
-    if len(rows) == 0:
-        return rows, 0
+def latest(conn: Connection, user_id: str, *, most: int = SHOWN) -> list[dict[str, Any]]:
+    """What arrived last of one user, in any order."""
+    return fetch_dicts(conn, _LATEST, {"user": user_id, "most": most})
+
+
+def count(conn: Connection, user_id: str) -> int:
+    """How many ordered engagements of this user are on record."""
     [(total,)] = fetch(conn, _COUNT, [user_id])
-    return rows, max(0, total - len(rows))
+    return int(total)
 
 
 def miscounted(conn: Connection, first: str, last: str) -> list[tuple[str, int, int]]:

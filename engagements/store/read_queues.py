@@ -23,7 +23,8 @@ UNASSIGNED_LIMIT = 20_000
 _WORKERS = f"""
 SELECT name, {IS_ALIVE} AS alive, stopped_at IS NOT NULL AS stopped,
     heartbeat_at > clock_timestamp() - interval '{RECENT_SECONDS} seconds' AS recent,
-    extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS silent_seconds
+    extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS silent_seconds,
+    started_at, heartbeat_at, incarnation
 FROM engagements_worker ORDER BY name
 """
 
@@ -56,6 +57,27 @@ SELECT count(*) AS pending, (
     WHERE status = 'pending' AND unordered ORDER BY arrival LIMIT 1) AS age
 FROM engagements_engagement WHERE status = 'pending' AND unordered
 """
+
+
+# The newest attempts by their number, which nearly follows the time at which they were written.
+_RATES = """
+WITH newest AS MATERIALIZED (
+    SELECT worker, sequence IS NULL AS unordered, outcome,
+        started_at + duration_seconds * interval '1 second' AS ended
+    FROM engagements_attempt ORDER BY id DESC LIMIT %(limit)s
+), span AS (
+    SELECT CASE WHEN count(*) < %(limit)s THEN %(seconds)s
+        ELSE LEAST(%(seconds)s, extract(epoch FROM clock_timestamp() - min(ended))::float8) END AS seconds FROM newest
+)
+SELECT worker, unordered, count(*) / GREATEST(max(span.seconds), 0.1) FROM newest, span
+WHERE outcome = 'delivered' AND ended > clock_timestamp() - span.seconds * interval '1 second'
+GROUP BY worker, unordered
+"""
+
+RATE_SECONDS = 60.0
+"""The rate is that of the last minute, or of a shorter time that as many attempts as RATE_LIMIT go back."""
+
+RATE_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +115,15 @@ def unordered(conn: Connection) -> tuple[int, float | None]:
     """How many unordered are pending, and for how long the oldest (s)."""
     [(pending, age)] = fetch(conn, _UNORDERED)
     return pending, age
+
+
+def rates(conn: Connection) -> tuple[dict[str, float], float]:
+    """Deliveries per second in the last minute: worker → of users in line; and of unordered ones, by all workers."""
+    ordered: dict[str, float] = {}
+    free = 0.0
+    for worker, unordered_ones, rate in fetch(conn, _RATES, {"limit": RATE_LIMIT, "seconds": RATE_SECONDS}):
+        if unordered_ones:
+            free += float(rate)
+        else:
+            ordered[worker] = float(rate)
+    return ordered, free

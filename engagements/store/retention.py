@@ -32,6 +32,26 @@ DELETE FROM engagements_attempt WHERE engagement_id IN (SELECT id FROM gone)
 _DELETE_WORKERS = "DELETE FROM engagements_worker WHERE heartbeat_at < clock_timestamp() - %s"
 
 
+_DELETE_IMPORTS = "DELETE FROM engagements_importfile WHERE made_at < clock_timestamp() - %s"
+
+
+def delete_imports(conn: Connection, *, keep: timedelta) -> int:
+    """Forget files of engagements that were handed in longer than `keep` ago, stored or not; how many."""
+    return run(conn, _DELETE_IMPORTS, [keep])
+
+
+# One under way stays until it has ended; one that nobody has confirmed is forgotten with the page that showed it.
+_DELETE_OPERATIONS = """
+DELETE FROM engagements_operation WHERE (finished_at IS NOT NULL AND made_at < clock_timestamp() - %(keep)s)
+    OR (started_at IS NULL AND made_at < clock_timestamp() - %(unconfirmed)s)
+"""
+
+
+def delete_operations(conn: Connection, *, keep: timedelta, unconfirmed: timedelta) -> int:
+    """Forget actions on many that have ended, and those that were shown and not confirmed; how many."""
+    return run(conn, _DELETE_OPERATIONS, {"keep": keep, "unconfirmed": unconfirmed})
+
+
 def delete_workers(conn: Connection, *, keep: timedelta) -> int:
     """Forget workers that have been silent for longer than `keep`: hosts come and go under new names; how many."""
     return run(conn, _DELETE_WORKERS, [keep])

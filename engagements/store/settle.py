@@ -14,6 +14,7 @@ from uuid import UUID
 from engagements import conf
 from engagements.store.arrays import numbers, texts, uuids
 from engagements.store.connection import Connection, fetch, run
+from engagements.store.everything import RUNS
 from engagements.store.expire import expire_locked
 from engagements.store.heads import Grant
 
@@ -54,7 +55,7 @@ class Settled:
 
 # A lease that was given up keeps its token until the next claim: it must be held to be worth anything.
 _LOCK = """
-SELECT p.user_id FROM engagements_pipeline p
+SELECT p.user_id, p.in_service, p.lease_token FROM engagements_pipeline p
 JOIN unnest(%s::text[], %s::bigint[], %s::uuid[]) AS n(user_id, token, id) ON p.user_id = n.user_id
 WHERE p.lease_token = n.token AND p.in_service = n.id AND p.lease_worker IS NOT NULL
 ORDER BY p.user_id FOR NO KEY UPDATE OF p SKIP LOCKED
@@ -71,6 +72,7 @@ INSERT INTO engagements_attempt
     (engagement_id, number, worker, sequence, token, started_at, duration_seconds, outcome, answer)
 """
 
+# Pending, said as "not settled": so the look by id is offered no index but the primary key.
 # The next head is marked here only in the plain case: no causal parent, its window over, in time, not paused. For all
 # else the lease is given up and a claim decides (domain/head.py holds the whole rule; this is a subset of it).
 _SETTLE = f"""
@@ -82,14 +84,14 @@ WITH n AS MATERIALIZED (
     SET status = n.outcome, settled_at = clock_timestamp(), sequence = p.sequence, attempts = p.attempt,
         last_error = CASE WHEN n.outcome = 'delivered' THEN '' ELSE n.answer END
     FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
-    WHERE e.id = n.id AND e.status = 'pending'
+    WHERE e.id = n.id AND e.settled_at IS NULL
 ), logged AS (
     {_LOG_COLUMNS}
     SELECT n.id, p.attempt, %(worker)s, p.sequence, p.lease_token,
         clock_timestamp() - (n.ended_ago + n.duration) * interval '1 second', n.duration, n.outcome, n.answer
     FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
 ), next AS MATERIALIZED (
-    SELECT n.user_id, h.*, %(serve_next)s AND p.paused_at IS NULL AND h.causal_parent IS NULL
+    SELECT n.user_id, h.*, %(serve_next)s AND p.paused_at IS NULL AND {RUNS} AND h.causal_parent IS NULL
         AND h.held_until <= clock_timestamp() AND h.expires_at > clock_timestamp() AS serve
     FROM n JOIN engagements_pipeline p ON p.user_id = n.user_id
     LEFT JOIN LATERAL (
@@ -207,21 +209,22 @@ def postpone(conn: Connection, settlements: Sequence[Settlement], *, worker: str
 def _not_paused(conn: Connection, users: list[str]) -> list[str]:
     if not users:
         return []
-    sql = "SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND paused_at IS NULL"
+    sql = f"SELECT user_id FROM engagements_pipeline p WHERE user_id = ANY(%s) AND paused_at IS NULL AND {RUNS}"
     return [user for (user,) in fetch(conn, sql, [users])]
 
 
 def _lock(conn: Connection, settlements: Sequence[Settlement], result: Settled) -> list[Settlement]:
     """The settlements whose fence holds, their pipelines locked; the others are sorted into busy and lost."""
     keys = _keys(settlements)
-    locked = {user for (user,) in fetch(conn, _LOCK, keys)}
+    locked = {user: (id, token) for user, id, token in fetch(conn, _LOCK, keys)}
     if len(locked) == len(settlements):
         return list(settlements)
     rest = [settlement for settlement in settlements if settlement.user_id not in locked]
     result.busy = [user for (user,) in fetch(conn, _STILL_MINE, _keys(rest))]
     busy = set(result.busy)
     result.lost = [settlement.user_id for settlement in rest if settlement.user_id not in busy]
-    return [settlement for settlement in settlements if settlement.user_id in locked]
+    # Of two of one user the fence lets pass the one whose lease it is, and not its neighbour.
+    return [one for one in settlements if locked.get(one.user_id) == (one.id, one.token)]
 
 
 def _keys(settlements: Sequence[Settlement]) -> list[str]:

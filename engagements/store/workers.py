@@ -3,18 +3,16 @@
 A crash between any two statements leaves a pipeline pinned to a dead worker, which every live worker's poll moves.
 """
 
-import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from engagements import conf
 from engagements.domain.ring import Ring
 from engagements.store.connection import Connection, fetch, run
+from engagements.store.everything import RUNS
 
 MOVE_LIMIT = 1000
 """Pipelines per statement when a worker's users move: some tens of milliseconds of row locks."""
-
-REVOKE_SECONDS = 1.0
-"""How long a start waits for pipelines that the old incarnation's batches have locked: they take some milliseconds."""
 
 IS_ALIVE = f"""
 (stopped_at IS NULL AND heartbeat_at > clock_timestamp() - interval '{conf.WORKER_DEAD_SECONDS} seconds')
@@ -32,19 +30,26 @@ RETURNING incarnation
 """
 
 # No index knows the holder of a lease, since that changes with every claim: one walk through the table at a start.
-_LEASED = "SELECT user_id FROM engagements_pipeline WHERE lease_worker = %s"
+_LEASED = "SELECT user_id, lease_token FROM engagements_pipeline WHERE lease_worker = %s"
 
+# By token: the new incarnation's own leases, which bear the same name, have greater ones.
 _REVOKE = """
 UPDATE engagements_pipeline p SET lease_token = p.lease_token + 1, lease_worker = NULL, lease_until = NULL
 FROM (
-    SELECT user_id FROM engagements_pipeline
-    WHERE user_id = ANY(%(users)s) AND lease_worker = %(worker)s
-    ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
+    SELECT l.user_id FROM engagements_pipeline l
+    JOIN unnest(%(users)s::text[], %(tokens)s::bigint[]) AS n(user_id, token) ON l.user_id = n.user_id
+    WHERE l.lease_token = n.token AND l.lease_worker = %(worker)s
+    ORDER BY l.user_id FOR NO KEY UPDATE OF l SKIP LOCKED
 ) old
 WHERE p.user_id = old.user_id
+RETURNING p.user_id
 """
 
-_STILL_LEASED = "SELECT user_id FROM engagements_pipeline WHERE user_id = ANY(%s) AND lease_worker = %s"
+_STILL_LEASED = """
+SELECT l.user_id, l.lease_token FROM engagements_pipeline l
+JOIN unnest(%(users)s::text[], %(tokens)s::bigint[]) AS n(user_id, token) ON l.user_id = n.user_id
+WHERE l.lease_token = n.token AND l.lease_worker = %(worker)s
+"""
 
 _BEAT = """
 UPDATE engagements_worker SET heartbeat_at = clock_timestamp()
@@ -56,9 +61,9 @@ UPDATE engagements_worker SET stopped_at = clock_timestamp() WHERE name = %s AND
 """
 
 # statement_timestamp, because an index condition needs a time that stands still.
-_DUE = """
-SELECT user_id FROM engagements_pipeline
-WHERE worker = %s AND due_at <= statement_timestamp() AND paused_at IS NULL
+_DUE = f"""
+SELECT user_id FROM engagements_pipeline p
+WHERE worker = %s AND due_at <= statement_timestamp() AND paused_at IS NULL AND {RUNS}
     AND (lease_until IS NULL OR lease_until <= clock_timestamp())
 ORDER BY due_at LIMIT %s
 """
@@ -112,23 +117,38 @@ def alive(conn: Connection) -> list[str]:
     return [name for (name,) in fetch(conn, f"{_ALIVE} ORDER BY name")]
 
 
-def start(conn: Connection, worker: str) -> int:
-    """Begin a new incarnation under this name and revoke the leases of the old one; its number.
+class Started(NamedTuple):
+    """left: user → token of the old incarnation's leases that could not be revoked yet: somebody had locked them."""
 
-    A pipeline that somebody has locked is tried again for REVOKE_SECONDS; after that its lease runs out by itself.
+    incarnation: int
+    left: dict[str, int]
+
+
+def start(conn: Connection, worker: str) -> Started:
+    """Begin a new incarnation under this name and revoke the leases of the old one.
+
+    What is locked is not waited for: a batch of a process that lives takes some milliseconds, but the transaction of a
+    frozen one stands for seconds. The caller revokes what is left again and again; else it runs out by itself.
     """
     [(incarnation,)] = fetch(conn, _START, [worker])
-    users = [user for (user,) in fetch(conn, _LEASED, [worker])]
-    until = time.monotonic() + REVOKE_SECONDS
-    while users:
-        for start in range(0, len(users), MOVE_LIMIT):
-            run(conn, _REVOKE, {"users": users[start : start + MOVE_LIMIT], "worker": worker})
-        users = [user for (user,) in fetch(conn, _STILL_LEASED, [users, worker])]
-        if users:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.02)
-    return int(incarnation)
+    _, left = revoke(conn, dict(fetch(conn, _LEASED, [worker])), worker=worker)
+    return Started(int(incarnation), left)
+
+
+def revoke(conn: Connection, leases: dict[str, int], *, worker: str) -> tuple[list[str], dict[str, int]]:
+    """Revoke these leases (user → token) of an incarnation before this one: users that are free now, and what is left.
+
+    A lease that has ended by itself meanwhile is in neither.
+    """
+    revoked: list[str] = []
+    users, tokens = list(leases), list(leases.values())
+    for start in range(0, len(users), MOVE_LIMIT):
+        some = slice(start, start + MOVE_LIMIT)
+        rows = fetch(conn, _REVOKE, {"users": users[some], "tokens": tokens[some], "worker": worker})
+        revoked += [user for (user,) in rows]
+    if len(revoked) == len(users):
+        return revoked, {}
+    return revoked, dict(fetch(conn, _STILL_LEASED, {"users": users, "tokens": tokens, "worker": worker}))
 
 
 def beat(conn: Connection, worker: str, incarnation: int) -> bool:
