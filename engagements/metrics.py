@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from engagements.domain.latency import BUCKETS, PER_DOUBLING, upper_bound
+from engagements.selectors import everything
 from engagements.selectors.queues import queues
-from engagements.store import read_metrics
+from engagements.store import beat, read_metrics, rollups
 from engagements.store.connection import current
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -18,7 +21,7 @@ CACHE_SECONDS = 1.0
 """A scrape within so long gets the same text: nobody can load the database by asking often."""
 
 COUNTING_SECONDS = 0.5
-"""Spent per scrape on counting what has settled; what is left over is counted by the next."""
+"""Spent per scrape on counting what has settled, which engines do as well; what is left over is counted by the next."""
 
 _lock = threading.Lock()
 _cached: tuple[float, bytes] | None = None
@@ -47,9 +50,7 @@ class _FromDatabase(Collector):
 
     def collect(self) -> Iterator[Metric]:
         conn = current()
-        until = time.monotonic() + COUNTING_SECONDS
-        while read_metrics.count_settled(conn) and time.monotonic() < until:
-            pass
+        rollups.catch_up(conn, seconds=COUNTING_SECONDS)
         produced = CounterMetricFamily("engagements_accepted", "Engagements accepted; replays count again.")
         produced.add_metric([], read_metrics.produced(conn))
         yield produced
@@ -61,6 +62,7 @@ class _FromDatabase(Collector):
         late.add_metric([], sum(row.late for row in rows))
         yield settled
         yield late
+        yield from (_latency(row) for row in rows if row.status == "delivered")
         yield from _queues()
         due, seconds = read_metrics.due_unleased(conn)
         yield GaugeMetricFamily(
@@ -72,6 +74,30 @@ class _FromDatabase(Collector):
         yield GaugeMetricFamily(
             "engagements_pipelines_paused", "Pipelines that are paused.", value=read_metrics.paused(conn)
         )
+        yield GaugeMetricFamily(
+            "engagements_everything_paused", "1 while everything is paused.", value=int(everything.state() is not None)
+        )
+        silent = beat.silent_seconds(conn)
+        if silent is not None:
+            yield GaugeMetricFamily(
+                "engagements_beat_silent_seconds", "Since a worker last did what beat sends every second.", value=silent
+            )
+
+
+def _latency(delivered: read_metrics.Settled) -> Metric:
+    """Every fourth bucket is told: its bound is twice the one before."""
+    sums = list(accumulate(delivered.latency))
+    counted = sums[-1] if sums else 0
+    buckets = [
+        (repr(upper_bound(bucket)), sums[bucket] if bucket < len(sums) else counted)
+        for bucket in range(0, BUCKETS - 1, PER_DOUBLING)
+    ]
+    return HistogramMetricFamily(
+        "engagements_delivery_latency_seconds",
+        "From receipt to delivery.",
+        buckets=[*buckets, ("+Inf", counted)],
+        sum_value=delivered.latency_seconds,
+    )
 
 
 def _queues() -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from engagements.domain.errors import Conflict, EngagementsError, FieldError, IdReused, Invalid, NotFound
+from engagements.store.patience import TooLong
 
 logger = logging.getLogger("engagements")
 
@@ -25,6 +26,7 @@ STATUS_OF: dict[type[EngagementsError], int] = {
     NotFound: 404,
     Conflict: 409,
     IdReused: 409,
+    TooLong: 503,
 }
 
 UNREACHABLE = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from engagements.models import Channel, Engagement
+from engagements.payloads import shown
 from engagements.selectors.pipelines import PipelineState
 
 
@@ -17,11 +18,12 @@ def _id(value: UUID | None) -> str | None:
     return None if value is None else str(value)
 
 
-def engagement_json(engagement: Engagement) -> dict[str, Any]:
+def engagement_json(engagement: Engagement, *, masked: bool = False) -> dict[str, Any]:
+    """masked: for one who only looks: without the values of the fields that PAYLOAD_MASKED_FIELDS names."""
     return {
         "id": str(engagement.id),
         "user_id": engagement.user_id,
-        "payload": engagement.payload,
+        "payload": shown(engagement.payload) if masked else engagement.payload,
         "produced_at": time_json(engagement.produced_at),
         "received_at": time_json(engagement.received_at),
         "expires_at": time_json(engagement.expires_at),

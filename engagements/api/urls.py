@@ -25,6 +25,8 @@ v1 = [
     path("pipelines/<user_id:user_id>/skip/", pipelines.Skip.as_view()),
     path("pipelines/<user_id:user_id>/order-proof/", pipelines.OrderProof.as_view()),
     path("queues/", queues.Queues.as_view()),
+    path("queues/pause/", queues.PauseEverything.as_view()),
+    path("queues/resume/", queues.ResumeEverything.as_view()),
     path("queues/<str:name>/purge/", queues.PurgeQueue.as_view()),
     path("channels/", channels.Channels.as_view()),
     path("channels/<str:name>/", channels.OneChannel.as_view()),
@@ -36,7 +38,12 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path(
         "api/docs/",
-        SpectacularSwaggerSplitView.as_view(url_name="schema", authentication_classes=[], permission_classes=[]),
+        SpectacularSwaggerSplitView.as_view(
+            url_name="schema",
+            template_name="engagements/api/docs.html",
+            authentication_classes=[],
+            permission_classes=[],
+        ),
         name="docs",
     ),
     re_path(r"^api/(?P<rest>.*)$", unknown_path),

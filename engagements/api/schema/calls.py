@@ -240,6 +240,35 @@ LIST_QUEUES = _call(
     gives={200: ("QueuePage", "All of them.", examples.page(examples.QUEUE))},
     problems=(400,),
 )
+EVERYTHING = _call(
+    "is_everything_paused",
+    "queues",
+    "Whether everything is paused",
+    gives={200: ("Everything", "As it is now.", examples.EVERYTHING)},
+    problems=(400,),
+)
+PAUSE_EVERYTHING = _call(
+    "pause_everything",
+    "queues",
+    "Start nothing of any user; all deadlines stand still",
+    description="Running attempts may finish; unordered engagements go on. 409 while everything is being resumed.",
+    takes="Reason",
+    takes_example=examples.REASON,
+    optional_body=True,
+    gives={200: ("Everything", "As it is now.", examples.EVERYTHING)},
+    problems=(400, 409),
+)
+RESUME_EVERYTHING = _call(
+    "resume_everything",
+    "queues",
+    "Go on; every deadline moves by the time it stood still",
+    description="What was paused on its own stays paused. `resuming` is true while users are yet to follow.",
+    takes="Reason",
+    takes_example=examples.REASON,
+    optional_body=True,
+    gives={200: ("Everything", "As it is now.", {"paused": False, "paused_at": None, "resuming": False})},
+    problems=(400,),
+)
 PURGE_QUEUE = _call(
     "purge_queue",
     "queues",

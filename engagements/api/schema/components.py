@@ -185,6 +185,13 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "QueuePage": _page("Queue"),
+    "Everything": _object(
+        {
+            "paused": {"type": "boolean", "description": "Also while some users are yet to be resumed."},
+            "paused_at": _TIME_OR_NULL,
+            "resuming": {"type": "boolean"},
+        }
+    ),
     "ChannelDraft": _object(
         {
             "name": _CHANNEL_NAME,

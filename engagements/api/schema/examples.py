@@ -94,6 +94,8 @@ QUEUE: dict[str, Any] = {
     "broker_depth": 0,
 }
 
+EVERYTHING: dict[str, Any] = {"paused": True, "paused_at": "2026-03-01T12:00:00Z", "resuming": False}
+
 CHANNEL: dict[str, Any] = {
     "name": "crm",
     "kind": "webhook",

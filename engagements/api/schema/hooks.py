@@ -12,11 +12,12 @@ _ALWAYS = {
     "401": "The key is missing, unknown, or expired.",
     "403": "The key's role does not allow it.",
     "406": "The answer is JSON, which the request does not accept.",
+    "429": "The key has used up its rate limit; Retry-After says in how many seconds to try again.",
     "500": "The server failed.",
     "503": "The database cannot be reached; nothing was changed.",
 }
 _WITH_BODY = {
-    "413": "The body is larger than 8 MiB.",
+    "413": "The body is larger than 8 MiB, or holds more than 500,000 lists and objects.",
     "415": "The body is not declared as application/json.",
 }
 

@@ -12,6 +12,7 @@ from engagements.api.authentication import KeyAuthentication, Needs
 from engagements.api.errors import exception_handler
 from engagements.api.json_body import JSONRenderer, StrictJSONParser
 from engagements.api.query import Cursor
+from engagements.api.rate_limit import RequestsPerKey
 
 
 class Call(APIView):
@@ -22,6 +23,7 @@ class Call(APIView):
 
     authentication_classes = [KeyAuthentication]
     permission_classes = [Needs]
+    throttle_classes = [RequestsPerKey]
     parser_classes = [StrictJSONParser]
     renderer_classes = [JSONRenderer]
     metadata_class = None
@@ -37,6 +39,11 @@ def actor(request: Request) -> str:
     """Whose key it is, for the audit."""
     assert isinstance(request.user, AbstractUser)
     return request.user.get_username()
+
+
+def only_looks(request: Request) -> bool:
+    """Whether this key may not produce: payloads are masked for it as they are on the admin's pages."""
+    return not request.user.has_perm("engagements.add_engagement")
 
 
 def page_response(request: Request, next_key: Any, previous_key: Any, results: list[Any]) -> Response:

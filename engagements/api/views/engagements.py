@@ -10,9 +10,10 @@ from rest_framework.response import Response
 from engagements import services
 from engagements.api.errors import problem_of
 from engagements.api.query import Query, read_object, read_reason
+from engagements.api.rate_limit import take_engagements
 from engagements.api.representation import engagement_json
 from engagements.api.schema import calls
-from engagements.api.views.base import Call, actor, page_response
+from engagements.api.views.base import Call, actor, only_looks, page_response
 from engagements.domain.draft import CHANNEL_LENGTH, USER_ID_LENGTH, uuid_or_none
 from engagements.domain.errors import Invalid, NotFound
 from engagements.models import Engagement
@@ -42,12 +43,15 @@ class Engagements(Call):
         query.done()
         given = {name: value for name, value in filters.items() if value is not None}
         page = selector.page(given, start=start, towards_newer=cursor.backwards, size=size)
-        return page_response(request, page.older, page.newer, [engagement_json(row) for row in page.engagements])
+        masked = only_looks(request)
+        rows = [engagement_json(row, masked=masked) for row in page.engagements]
+        return page_response(request, page.older, page.newer, rows)
 
     @calls.PRODUCE
     def post(self, request: Request) -> Response:
         if not isinstance(request.data, dict):
             raise Invalid.field("", "an engagement is a JSON object")
+        take_engagements(request, 1)
         result = services.produce(**request.data)
         engagement = result.engagement
         if not result.created:  # it may be in service by now
@@ -64,6 +68,8 @@ class BulkEngagements(Call):
         given = fields.get("engagements")
         if not isinstance(given, list):
             raise Invalid.field("engagements", "is required" if given is None else "must be a list")
+        if len(given) <= services.BULK_LIMIT:  # else refused as a whole
+            take_engagements(request, len(given))
         items = services.produce_bulk(given)
         results = [_result(item, given[item.index]) for item in items]
         refused = any(item.error is not None for item in items)
@@ -84,7 +90,7 @@ class OneEngagement(Call):
     @calls.GET_ENGAGEMENT
     def get(self, request: Request, id: str) -> Response:
         Query(request.query_params).done()
-        return Response(engagement_json(selector.engagement(_known_form(id))))
+        return Response(engagement_json(selector.engagement(_known_form(id)), masked=only_looks(request)))
 
 
 class Replay(Call):
@@ -94,7 +100,7 @@ class Replay(Call):
     def post(self, request: Request, id: str) -> Response:
         reason = read_reason(read_object(request.data, ("reason",)))
         replayed = services.replay(_known_form(id), actor=actor(request), reason=reason)
-        return Response(engagement_json(replayed))
+        return Response(engagement_json(replayed, masked=only_looks(request)))
 
 
 def _known_form(id: str) -> UUID:

@@ -11,7 +11,7 @@ from engagements import services
 from engagements.api.query import WORKER_LENGTH, Query, read_object, read_reason
 from engagements.api.representation import engagement_json, pipeline_json
 from engagements.api.schema import calls
-from engagements.api.views.base import Call, actor, page_response
+from engagements.api.views.base import Call, actor, only_looks, page_response
 from engagements.domain.draft import USER_ID_LENGTH, uuid_or_none
 from engagements.domain.errors import Invalid
 from engagements.selectors import pipelines as selector
@@ -117,6 +117,7 @@ class OrderProof(Call):
     def get(self, request: Request, user_id: str) -> Response:
         Query(request.query_params).done()
         proof = proof_selector.of_user(user_id)
+        masked = only_looks(request)
         checks = [
             {
                 "promise": f"{check.promise}. {check.title}",
@@ -129,7 +130,7 @@ class OrderProof(Call):
             "user_id": user_id,
             "holds": all(check["holds"] for check in checks),
             "checks": checks,
-            "engagements": [engagement_json(engagement) for engagement in proof.engagements],
+            "engagements": [engagement_json(engagement, masked=masked) for engagement in proof.engagements],
         }
         headers = {"Engagements-Omitted": str(proof.omitted)} if proof.omitted else None
         return Response(body, headers=headers)
