@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from celery import current_app
 
+from engagements.domain.draft import user_id_problem
+
 logger = logging.getLogger("engagements.wakeups")
 
 WAKE_TASK = "workers.wake"
@@ -38,6 +40,16 @@ EXIT_SECONDS = 2.0
 def wake(users: Mapping[str | None, Sequence[str]] | Mapping[str, Sequence[str]]) -> None:
     """Announce work: worker → users. Those without a worker (None) are found by the poll of the first that starts."""
     _publisher().add({worker: names for worker, names in users.items() if worker is not None}, unordered=False)
+
+
+def users_of(received: object) -> list[str]:
+    """The users that a received wake-up names: whoever can publish chose them. What is no user id is left out.
+
+    PostgreSQL would refuse a whole claim for one of those. No more than a wake-up ever holds are taken.
+    """
+    if not isinstance(received, list):
+        return []
+    return [user for user in received[:CHUNK] if user_id_problem(user) is None]
 
 
 def wake_unordered() -> None:

@@ -10,7 +10,6 @@ from engagements.domain.ring import UNORDERED_QUEUE, queue_of
 from engagements.liveness import ring
 
 OPERATIONS_QUEUE = "operations"
-"""Beat's messages: any worker may do them."""
 
 QUEUE_EXPIRES_MS = 120_000
 """The broker deletes a dedicated queue that nobody has consumed for so long; its worker declares it anew."""
@@ -21,9 +20,14 @@ def worker_queue(worker: str) -> Queue:
     return _queue(queue_of(worker), queue_arguments={"x-expires": QUEUE_EXPIRES_MS})
 
 
-def shared_queues() -> list[Queue]:
-    """The queues that every worker consumes."""
-    return [_queue(OPERATIONS_QUEUE), _queue(UNORDERED_QUEUE)]
+def unordered_queue() -> Queue:
+    """Where unordered work is announced, to whichever worker is free."""
+    return _queue(UNORDERED_QUEUE)
+
+
+def operations_queue() -> Queue:
+    """Where beat's messages go: any worker may do them."""
+    return _queue(OPERATIONS_QUEUE)
 
 
 def route(
@@ -43,7 +47,7 @@ def route(
         worker = kwargs.get("worker") or ring().worker(kwargs["users"][0])
         return {"queue": worker_queue(worker), "declare": []} if worker else None
     if name == wakeups.WAKE_UNORDERED_TASK:
-        return {"queue": _queue(UNORDERED_QUEUE)}
+        return {"queue": unordered_queue()}
     return None
 
 

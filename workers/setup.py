@@ -3,10 +3,10 @@
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_after_setup
 
 from workers.bootstep import EngineStep
-from workers.routing import OPERATIONS_QUEUE, route, shared_queues, worker_queue
+from workers.routing import OPERATIONS_QUEUE, operations_queue, route
+from workers.wakeup_step import WakeUpStep
 
 SWEEP_EXPIRES_SECONDS = 1.0
 """A sweep's message is void when the next one is there: a worker that was away does not do them all."""
@@ -14,6 +14,8 @@ SWEEP_EXPIRES_SECONDS = 1.0
 
 BEAT_SCHEDULE = {
     "sweep": {"task": "workers.sweep", "schedule": 1.0, "options": {"expires": SWEEP_EXPIRES_SECONDS}},
+    "resume": {"task": "workers.resume", "schedule": 1.0, "options": {"expires": 1.0}},
+    "operate": {"task": "workers.operate", "schedule": 1.0, "options": {"expires": 1.0}},
     "delete-old": {"task": "workers.delete_old", "schedule": 60.0, "options": {"expires": 60.0}},
 }
 """Two beats do no harm, and none only delays the clean-up: the engines sweep as well."""
@@ -23,9 +25,10 @@ def delivery_settings() -> dict[str, Any]:
     """Celery's settings by which wake-ups find their queue and workers their work."""
     return {
         "task_routes": (route,),
-        "task_queues": shared_queues(),
+        "task_queues": [operations_queue()],
         "task_default_queue": OPERATIONS_QUEUE,
         "worker_pool": "threads",
+        "worker_consumer": "workers.consumer:TolerantConsumer",
         "beat_schedule": BEAT_SCHEDULE,
     }
 
@@ -37,9 +40,4 @@ def install(app: Celery) -> None:
     """
     app.add_defaults(delivery_settings)
     app.steps["worker"].add(EngineStep)
-
-
-@celeryd_after_setup.connect
-def _consume_own_queue(sender: str, instance: Any, **_: Any) -> None:
-    """Besides the shared queues a worker consumes the one named after it; the sender is its node name."""
-    instance.app.amqp.queues.select_add(worker_queue(sender))
+    app.steps["consumer"].add(WakeUpStep)

@@ -8,6 +8,9 @@ BUSY_SECONDS = 0.01
 BUSY_LONGEST_SECONDS = 0.5
 """A caller's open transaction may hold the row for long; the pause doubles up to this."""
 
+CROWDED_SECONDS = 0.08
+"""A row that was locked at every look until the pause is this long is worth waiting for."""
+
 TIMER_SLACK_SECONDS = 0.001
 """A timer that fires before PostgreSQL's clock agrees would find nothing due and cost a second look."""
 
@@ -36,6 +39,15 @@ class Agenda:
         self.users[user] = None
         self._has_users.set()
 
+    def drop(self, user: str) -> None:
+        """Somebody looks at this user already."""
+        timer = self._timers.pop(user, None)
+        if timer is not None:
+            timer.cancel()
+        self.users.pop(user, None)
+        if not self.users:
+            self._has_users.clear()
+
     def add_later(self, user: str, seconds: float) -> None:
         """Look at this user when something can happen."""
         if seconds <= 0:
@@ -51,6 +63,10 @@ class Agenda:
         pause = self._pauses.get(user, BUSY_SECONDS)
         self._pauses[user] = min(pause * 2, BUSY_LONGEST_SECONDS)
         self.add_later(user, pause)
+
+    def is_crowded(self, user: str) -> bool:
+        """Whether this user's row has been found locked several times in a row."""
+        return self._pauses.get(user, 0.0) >= CROWDED_SECONDS
 
     def not_busy(self, user: str) -> None:
         """The next pause of this user is a short one again."""

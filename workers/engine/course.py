@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -15,11 +16,12 @@ import psycopg
 
 from engagements import conf
 from engagements.store import lease, settle
-from engagements.store.heads import Grant
+from engagements.store.heads import Claim, Grant
 from engagements.store.settle import Settled
 from workers.engine.agenda import BUSY_SECONDS, Agenda
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
+from workers.engine.crowd import Crowd
 from workers.engine.flight import Ended, Flight, settlement_of
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
@@ -34,6 +36,9 @@ SETTLE_USERS = 500
 
 DATABASE_PAUSE_SECONDS = 0.2
 """After a lost connection, until the next try."""
+
+CROWDED_TRIES = 8
+"""Settles that found their user's row locked, some ten milliseconds apart, before the row is waited for."""
 
 LEASE_MARGIN_SECONDS = 1.0
 """Nothing is sent in the last part of a lease."""
@@ -50,6 +55,7 @@ class Course:
         channels: ChannelSet,
         trust: Trust,
         claims: Lane,
+        crowd: Crowd,
         limit: int,
         settled: Callable[[Sequence[UUID]], None],
     ) -> None:
@@ -62,6 +68,7 @@ class Course:
         self._channels = channels
         self._trust = trust
         self._claims = claims
+        self._crowd = crowd
         self._settled = settled
         self._ended: list[Ended] = []
         self._has_ended = asyncio.Event()
@@ -92,14 +99,32 @@ class Course:
             if free <= 0 or not self._trust.holds():
                 await asyncio.sleep(0.01)
                 continue
-            await self._claim(self.agenda.take(min(CLAIM_USERS, free)))
+            users = self.agenda.take(min(CLAIM_USERS, free))
+            self.want(user for user in users if user in self.flights)
+            free_users = [user for user in users if user not in self.flights]
+            if free_users:
+                await self._claim(free_users)
 
-    async def _claim(self, users: list[str]) -> None:
+    async def _claim_in_line(self, user: str) -> None:
+        if self._stopping or user in self.flights:
+            return
+        if self._trust.holds():
+            self.agenda.drop(user)
+            await self._claim([user], in_line=True)
+        else:
+            self.agenda.add_busy(user)
+
+    async def _claim(self, users: list[str], *, in_line: bool = False) -> None:
+        """in_line: wait for the row of the only user. A user has one flight: two would settle in each other's name."""
         for user in users:
+            assert user not in self.flights, user
             self.flights[user] = Flight(user)
         asked = monotonic()
         try:
-            claim = await self._claims.run(lease.claim, users, worker=self.worker)
+            if in_line:
+                claim = await self._crowd.run(users[0], lease.claim, users, worker=self.worker) or Claim(busy=users)
+            else:
+                claim = await self._claims.run(lease.claim, users, worker=self.worker)
         except psycopg.OperationalError as error:
             logger.warning("claim failed, trying again: %s", error)
             await self._disclaim(users)
@@ -135,6 +160,8 @@ class Course:
         flight = self.flights.pop(user)
         if want or flight.again:
             self.agenda.add(user)
+        elif busy and self.agenda.is_crowded(user):
+            self._crowd.add("claim", user, partial(self._claim_in_line, user))
         elif busy:
             self.agenda.add_busy(user)
         elif asleep is not None:
@@ -226,16 +253,23 @@ class Course:
         if other:
             await self._write(lane, other, final=False)
 
-    async def _write(self, lane: Lane, batch: list[Ended], *, final: bool) -> None:
+    async def _settle_in_line(self, ended: Ended) -> None:
+        final = ended.outcome in ("delivered", "failed")
+        await self._write(self._crowd.lane, [ended], final=final, in_line=True)
+
+    async def _write(self, lane: Lane, batch: list[Ended], *, final: bool, in_line: bool = False) -> None:
+        """in_line: wait for the row of the only user."""
         while True:
             asked = monotonic()
             settlements = [settlement_of(ended, asked) for ended in batch]
+            write = partial(settle.settle, serve_next=not self._stopping) if final else settle.postpone
             try:
-                if final:
-                    serve_next = not self._stopping
-                    result = await lane.run(settle.settle, settlements, worker=self.worker, serve_next=serve_next)
+                if in_line:
+                    user = batch[0].flight.user_id
+                    answer = await self._crowd.run(user, write, settlements, worker=self.worker)
+                    result = answer or Settled(busy=[user])
                 else:
-                    result = await lane.run(settle.postpone, settlements, worker=self.worker)
+                    result = await lane.run(write, settlements, worker=self.worker)
                 break
             except psycopg.OperationalError as error:
                 # The outcome is unknown. Settling again is safe: what was settled then comes back as lost.
@@ -254,10 +288,20 @@ class Course:
         for user, seconds in result.asleep.items():
             self._land(user, asleep=seconds)
         if result.busy:
-            again = [ended for ended in batch if ended.flight.user_id in set(result.busy)]
-            asyncio.get_running_loop().call_later(BUSY_SECONDS, self._end_again, again)
+            busy = set(result.busy)
+            self._try_again([ended for ended in batch if ended.flight.user_id in busy])
         if result.ids:
             self._settled(result.ids)
+
+    def _try_again(self, busy: list[Ended]) -> None:
+        """Soon, with others; where that has been in vain for a while, by waiting for the row."""
+        for ended in busy:
+            ended.tries += 1
+            if ended.tries >= CROWDED_TRIES:
+                self._crowd.add("settle", ended.flight.user_id, partial(self._settle_in_line, ended))
+        again = [ended for ended in busy if ended.tries < CROWDED_TRIES]
+        if again:
+            asyncio.get_running_loop().call_later(BUSY_SECONDS, self._end_again, again)
 
     def _end_again(self, batch: list[Ended]) -> None:
         self._ended.extend(batch)
@@ -266,8 +310,9 @@ class Course:
     async def _lose(self, lane: Lane, batch: list[Ended], result: Settled) -> None:
         """The lease was revoked, or the settle had happened: free what is left of the lease, and look again."""
         tokens = {ended.flight.user_id: ended.grant.token for ended in batch}
+        lost = {user: tokens[user] for user in result.lost}
         try:
-            await lane.run(lease.release, {user: tokens[user] for user in result.lost}, worker=self.worker)
+            await lane.run(lease.release, lost, worker=self.worker, incarnation=self.incarnation)
         except psycopg.OperationalError as error:
             logger.warning("release failed, the leases will run out: %s", error)
         for user in result.lost:

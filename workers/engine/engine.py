@@ -21,25 +21,32 @@ from engagements.store.connection import Connection
 from engagements.store.expire import Expired
 from workers.engine.channelset import ChannelSet
 from workers.engine.course import Course
+from workers.engine.crowd import Crowd
 from workers.engine.keeper import (
     BEAT_SECONDS,
     CHANNELS_SECONDS,
+    COUNT_SECONDS,
     CUT_SECONDS,
     FORGOTTEN_SECONDS,
+    OPERATE_SECONDS,
     POLL_SECONDS,
     RENEW_SECONDS,
+    RESUME_SECONDS,
+    REVOKE_SECONDS,
     SWEEP_SECONDS,
     Keeper,
     every,
 )
 from workers.engine.lane import Lane
+from workers.engine.operator import Operator
 from workers.engine.parents import Parents
+from workers.engine.plans import Plans
 from workers.engine.trust import Trust
 from workers.engine.unordered import UnorderedCourse
 
 logger = logging.getLogger("workers.engine")
 
-LANES = ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "unordered", "unordered-settle", "wake")
+LANES = ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "unordered", "unordered-settle", "wake", "crowd")
 """One database connection each. Two settle: while one commits, the other's statement runs."""
 
 USERS_IN_FLIGHT = 10_000
@@ -50,6 +57,9 @@ UNORDERED_IN_FLIGHT = 2_000
 
 SUBMIT_WAIT_SECONDS = 5.0
 """How long a wake-up waits for room before it is dropped: the poll finds its users."""
+
+PLANS_SECONDS = 0.5
+"""How often the size of the tables is looked at, by which the statements are planned."""
 
 GRACE_SECONDS = 0.7
 """At a stop: for attempts that run to end by themselves. The users should go on elsewhere within 2 s."""
@@ -84,6 +94,12 @@ class Engine:
         course = self._course
         while course is not None and course.load >= course.limit and monotonic() < until:
             sleep(0.02)
+        if course is not None and course.load < course.limit:
+            self._call(course.want, users)
+
+    def offer(self, users: Sequence[str]) -> None:
+        """The same without waiting: the poll finds those for whom there is no room."""
+        course = self._course
         if course is not None and course.load < course.limit:
             self._call(course.want, users)
 
@@ -127,11 +143,12 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._stop_asked = asyncio.Event()
         lanes = {name: self._lane(name) for name in LANES}
-        channels, trust = ChannelSet(), Trust()
+        channels, trust, crowd = ChannelSet(), Trust(), Crowd(lanes["crowd"])
         self._started.set()
-        incarnation = await self._register(lanes["beat"], trust)
-        if incarnation is None:
+        started = await self._register(lanes["beat"], trust)
+        if started is None:
             return
+        incarnation = started.incarnation
         parents = Parents(worker=self.worker, want=lambda users: course.want(users))
         course = Course(
             worker=self.worker,
@@ -139,6 +156,7 @@ class Engine:
             channels=channels,
             trust=trust,
             claims=lanes["claim"],
+            crowd=crowd,
             limit=USERS_IN_FLIGHT,
             settled=parents.settled,
         )
@@ -161,25 +179,32 @@ class Engine:
 
         keeper = Keeper(
             worker=self.worker,
-            incarnation=incarnation,
+            started=started,
             course=course,
             free=free,
             channels=channels,
             trust=trust,
+            crowd=crowd,
             superseded=self._step_aside,
             settled=swept,
             moved=took_over,
         )
+        plans, operator = Plans(lanes.values()), Operator()
         await self._until(keeper.read_channels, lanes["keep"])
         tasks = [
             every(BEAT_SECONDS, lambda: keeper.beat(lanes["beat"])),
             every(RENEW_SECONDS, lambda: keeper.renew(lanes["beat"])),
             every(CUT_SECONDS, keeper.cut_lost),
+            every(REVOKE_SECONDS, lambda: keeper.revoke(lanes["sweep"])),
             every(POLL_SECONDS, lambda: keeper.poll(lanes["keep"])),
             every(POLL_SECONDS, lambda: keeper.fail_over(lanes["sweep"])),
             every(FORGOTTEN_SECONDS, lambda: keeper.remember(lanes["sweep"])),
+            every(PLANS_SECONDS, lambda: plans.look(lanes["keep"])),
+            every(RESUME_SECONDS, lambda: keeper.resume(lanes["keep"])),
+            every(OPERATE_SECONDS, lambda: operator.look(lanes["keep"])),
             every(SWEEP_SECONDS, lambda: keeper.sweep(lanes["sweep"])),
             every(CHANNELS_SECONDS, lambda: keeper.read_channels(lanes["keep"])),
+            every(COUNT_SECONDS, lambda: keeper.count(lanes["keep"])),
             keeper.read_new_channels(lanes["keep"]),
             course.claim_forever(),
             course.settle_forever(lanes["settle-1"]),
@@ -187,12 +212,14 @@ class Engine:
             free.claim_forever(),
             free.settle_forever(lanes["unordered-settle"]),
             parents.wake_forever(lanes["wake"]),
+            crowd.serve_forever(),
         ]
         self._course, self._free = course, free
         logger.info("engine of %s delivers, incarnation %d", self.worker, incarnation)
         await self._watch(tasks)
         running = [task for task in asyncio.all_tasks() if task.get_name().startswith("engine-")]
         await self._shut_down(course, free, keeper, lanes, running)
+        operator.close()
         await channels.close()
         for one in lanes.values():
             await one.close()
@@ -200,15 +227,15 @@ class Engine:
     def _lane(self, name: str) -> Lane:
         return Lane(name, application_name=f"engine {self.worker} {name}"[:63])
 
-    async def _register(self, lane: Lane, trust: Trust) -> int | None:
+    async def _register(self, lane: Lane, trust: Trust) -> workers.Started | None:
         """Begin the incarnation, however long the database takes to answer; None: asked to stop before."""
         assert self._stop_asked is not None
         while not self._stop_asked.is_set():
             sent = monotonic()
             try:
-                incarnation = await lane.run(workers.start, self.worker)
+                started = await lane.run(workers.start, self.worker)
                 trust.renew(sent)
-                return incarnation
+                return started
             except psycopg.Error as error:  # also: not migrated yet
                 logger.warning("waiting for the database: %s", error)
                 await asyncio.sleep(0.5)
@@ -284,7 +311,7 @@ class Engine:
 def _leave(
     conn: Connection, worker: str, incarnation: int, held: dict[str, int], free: dict[Any, int]
 ) -> dict[str, list[str]]:
-    lease.release(conn, held, worker=worker)
+    lease.release(conn, held, worker=worker, incarnation=incarnation)
     unordered.release(conn, free)
     workers.stop(conn, worker, incarnation)
     return workers.move_orphans(conn, workers.alive(conn))

@@ -49,7 +49,8 @@ class Flight:
 
 @dataclass(slots=True)
 class Ended:
-    """An attempt that ended and has to be recorded. outcome: a models.Attempt.Outcome."""
+    """An attempt that ended and has to be recorded. outcome: a models.Attempt.Outcome. tries: how often it was tried to
+    settle it while the pipeline's row was locked."""
 
     flight: Flight
     grant: Grant
@@ -58,6 +59,7 @@ class Ended:
     delay: float
     started_at: float
     ended_at: float
+    tries: int = 0
 
 
 def settlement_of(ended: Ended, now: float) -> Settlement:

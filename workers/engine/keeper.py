@@ -1,17 +1,20 @@
-"""What an engine does once a second: heartbeat, leases, poll, failover, sweep, channels; all without the broker."""
+"""What an engine does time and again: heartbeat, leases, poll, failover, sweep, channels, counting; broker or not."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from time import monotonic
+from uuid import UUID
 
 import psycopg
 
 from engagements.domain.ring import queue_of
-from engagements.store import children, expire, lease, unordered, workers
+from engagements.store import children, everything, expire, lease, rollups, unordered, workers
 from engagements.store.expire import Expired
 from workers.engine.channelset import ChannelSet, read_configs
 from workers.engine.course import Course
+from workers.engine.crowd import Crowd
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
 from workers.engine.unordered import UnorderedCourse
@@ -26,6 +29,9 @@ RENEW_SECONDS = 1.0
 
 CUT_SECONDS = 0.25
 """How late an attempt is cut whose lease could not be renewed: well within the margin that leases and trust keep."""
+
+REVOKE_SECONDS = 0.25
+"""How often it is tried to revoke a lease of the process before that it had locked when this one started."""
 
 POLL_SECONDS = 1.0
 """How long a lost wake-up can delay work."""
@@ -43,8 +49,20 @@ time only, and what fell due lately is swept in between."""
 FORGOTTEN_SECONDS = 3.0
 """How long a child can wait whose waking was lost in a crash. The look costs one index probe per sleeping pipeline."""
 
+RESUME_SECONDS = 1.0
+"""How often it is looked whether everything is being resumed and nobody is at it."""
+
+OPERATE_SECONDS = 1.0
+"""How often it is looked whether an action on many is under way and nobody is at it."""
+
 CHANNELS_SECONDS = 1.0
 """How long a changed channel goes unnoticed."""
+
+COUNT_SECONDS = 2.0
+"""How often what has settled is counted, by whichever worker comes first. The poll waits meanwhile."""
+
+COUNTING_SECONDS = 0.1
+"""Spent on that at a time; after a stop it goes on with the next."""
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -65,11 +83,12 @@ class Keeper:
         self,
         *,
         worker: str,
-        incarnation: int,
+        started: workers.Started,
         course: Course,
         free: UnorderedCourse,
         channels: ChannelSet,
         trust: Trust,
+        crowd: Crowd,
         superseded: Callable[[], None],
         settled: Callable[[Expired], None],
         moved: Callable[[dict[str, list[str]]], None],
@@ -77,11 +96,13 @@ class Keeper:
         """superseded: another process started under this name. settled: a sweep expired something. moved: worker →
         users taken from dead workers."""
         self.worker = worker
-        self.incarnation = incarnation
+        self.incarnation = started.incarnation
+        self._old_leases = started.left
         self._course = course
         self._free = free
         self._channels = channels
         self._trust = trust
+        self._crowd = crowd
         self._superseded = superseded
         self._settled = settled
         self._moved = moved
@@ -113,6 +134,12 @@ class Keeper:
             self._free.cut_all()
         self._course.abandon()
         self._free.abandon()
+
+    async def revoke(self, lane: Lane) -> None:
+        """Go on with what the start could not revoke, until nothing is left of it."""
+        if self._old_leases:
+            users, self._old_leases = await lane.run(workers.revoke, self._old_leases, worker=self.worker)
+            self._course.want(users)
 
     async def poll(self, lane: Lane) -> None:
         """Find due pipelines that nobody works on: lost wake-ups, retries, what a full engine left lying."""
@@ -153,11 +180,26 @@ class Keeper:
             expired = await lane.run(expire.sweep, after=after, recent=recent)
             if expired.ids:
                 self._settled(expired)
+            for user, ids in expired.skipped.items():
+                self._crowd.add("expire", user, partial(self._expire_in_line, user, ids))
             after = expired.after
             if after is None:
                 break
         if not recent:
             self._next_full_sweep = monotonic() + FULL_SWEEP_REST * (monotonic() - began)
+
+    async def _expire_in_line(self, user: str, ids: Sequence[UUID]) -> None:
+        expired = await self._crowd.run(user, expire.expire_locked_by_caller, user, ids)
+        if expired is not None and expired.ids:
+            self._settled(expired)
+
+    async def resume(self, lane: Lane) -> None:
+        """Go on with resuming everything, where whoever began it has left off; the poll finds who can move."""
+        while (await lane.run(everything.resume_some)).more:
+            pass
+
+    async def count(self, lane: Lane) -> None:
+        await lane.run(rollups.catch_up, seconds=COUNTING_SECONDS)
 
     async def read_new_channels(self, lane: Lane) -> None:
         """Read the channels at once when an attempt is for one that is not known yet."""

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 
-from engagements.store.connection import Connection, dedicated
+from engagements.store.connection import Connection, dedicated, replan
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,6 +21,11 @@ class Lane:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"engine-{name}")
         self._application_name = application_name
         self._conn: Connection | None = None
+        self._replan = False
+
+    def replan(self) -> None:
+        """Have the statements planned anew, before the next call."""
+        self._replan = True
 
     async def run(self, work: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`work(connection, …)` in this lane's thread.
@@ -40,6 +45,9 @@ class Lane:
         if self._conn is None:
             self._conn = dedicated(application_name=self._application_name)
         try:
+            if self._replan:
+                self._replan = False
+                replan(self._conn)
             return work(self._conn, *args, **kwargs)
         except psycopg.Error as error:
             if self._lost() and not isinstance(error, psycopg.OperationalError):
