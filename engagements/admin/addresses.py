@@ -36,6 +36,14 @@ def channel(name: str, page: str = "change") -> str:
     return reverse(f"admin:engagements_channel_{page}", args=[segment(name)])
 
 
+def queue(name: str, page: str) -> str:
+    return reverse(f"admin:engagements_worker_{page}", args=[segment(name)])
+
+
+def operation(token: UUID, page: str = "change") -> str:
+    return reverse(f"admin:engagements_operation_{page}", args=[token])
+
+
 def listing(model: str, **filters: str) -> str:
     """The list of a model, filtered."""
     address = reverse(f"admin:engagements_{model}_changelist")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
@@ -27,8 +26,8 @@ class ReasonForm(forms.Form):
 class Confirmation:
     """What the page says, and what it sends back to the same address once confirmed.
 
-    effects: sentences on what will happen. sample: the first of what is concerned. skipped: selected ones that are left
-    out, and why. hidden: names and values posted back. back: where "No, take me back" leads.
+    effects: sentences on what will happen. sample: the first of what is concerned. hidden: names and values posted
+    back. back: where "No, take me back" leads.
     """
 
     title: str
@@ -38,13 +37,11 @@ class Confirmation:
     hidden: Sequence[tuple[str, str]] = ()
     sample: Sequence[SafeString] = ()
     more: int = 0
-    skipped: int = 0
-    skipped_why: str = ""
 
-
-def of_action(name: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """What a list posts for an action on these rows, and no others."""
-    return [("action", name), ("index", "0"), *((ACTION_CHECKBOX_NAME, key) for key in keys)]
+    @property
+    def and_more(self) -> str:
+        """What stands behind the sample."""
+        return f"and {self.more:,} more"
 
 
 def confirm(request: HttpRequest, model_admin: Base[Any], confirmation: Confirmation) -> str | HttpResponse:

@@ -7,10 +7,13 @@ from uuid import UUID
 
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from engagements.admin import addresses
+from engagements.domain.waiting import BLOCKED_SECONDS, short_of
 from engagements.models import Engagement
+from engagements.payloads import shown
+from engagements.selectors.pipelines import PipelineState
 
 EMPTY = "\u2013"
 
@@ -23,7 +26,7 @@ def moment(value: datetime | None) -> SafeString | str:
         return EMPTY
     local = timezone.localtime(value)
     text = f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}"
-    return _time(value, text)
+    return _time(value, text, "moment")
 
 
 def moment_of(value: datetime | None) -> SafeString | str:
@@ -33,7 +36,7 @@ def moment_of(value: datetime | None) -> SafeString | str:
     local = timezone.localtime(value)
     clock = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
     text = clock if local.date() == timezone.localdate() else f"{local:%b} {local.day}, {clock[:8]}"
-    return _time(value, text)
+    return _time(value, text, "clock")
 
 
 def duration(value: timedelta | float | None) -> str:
@@ -61,25 +64,36 @@ def duration(value: timedelta | float | None) -> str:
 
 def since(value: datetime | None) -> SafeString | str:
     """How long ago; the exact time on hover."""
-    return _relative(value, "{} ago")
+    return _relative(value, "{} ago", "age")
 
 
 def until(value: datetime | None) -> SafeString | str:
     """How long from now; a time that has passed says so."""
     if value is not None and value <= timezone.now():
         return since(value)
-    return _relative(value, "in {}")
+    return _relative(value, "in {}", "countdown")
 
 
-def _relative(value: datetime | None, phrase: str) -> SafeString | str:
+def _relative(value: datetime | None, phrase: str, kind: str) -> SafeString | str:
     if value is None:
         return EMPTY
-    return _time(value, phrase.format(duration(abs(timezone.now() - value))))
+    return _time(value, phrase.format(duration(abs(timezone.now() - value))), kind)
 
 
-def _time(value: datetime, text: str) -> SafeString:
-    exact = timezone.localtime(value).isoformat(sep=" ", timespec="microseconds")
-    return format_html('<time class="delivery-time" datetime="{}" title="{}">{}</time>', value.isoformat(), exact, text)
+def exact(value: datetime) -> str:
+    """A time to the microsecond, with its zone."""
+    return timezone.localtime(value).isoformat(sep=" ", timespec="microseconds")
+
+
+def _time(value: datetime, text: str, kind: str) -> SafeString:
+    """kind: how the viewer's browser shows it anew, in the viewer's zone and by the second (static times.js)."""
+    return format_html(
+        '<time class="delivery-time" datetime="{}" title="{}" data-{}>{}</time>',
+        value.isoformat(),
+        exact(value),
+        kind,
+        text,
+    )
 
 
 def status(value: str) -> SafeString:
@@ -112,13 +126,34 @@ def engagement(id: UUID | None, form: str = "long") -> SafeString | str:
 
 
 def payload(value: Any) -> str:
-    """JSON for people: indented, keys in order, letters as letters."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    """JSON for people: indented, keys in order, letters as letters, and the fields masked that people are not shown."""
+    return json.dumps(shown(value), indent=2, ensure_ascii=False, sort_keys=True)
+
+
+def preview(value: Any, length: int) -> str:
+    """The beginning of a payload, on one line, masked."""
+    text = json.dumps(shown(value), ensure_ascii=False)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def shortened(text: str, length: int) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def count(value: int | None) -> str:
     """A number with thin gaps between the thousands."""
     return EMPTY if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def rate(per_second: float) -> str:
+    """So many a second: whole numbers from ten on."""
+    return f"{per_second:.1f}/s" if 0 < per_second < 9.95 else f"{per_second:,.0f}/s"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def number(many: int, noun: str) -> str:
@@ -140,8 +175,33 @@ def marks(engagement: Engagement) -> SafeString:
     return format_html_join(" ", "{}", ((mark,) for mark in found))
 
 
-def waiting(sentence: str, *, paused: bool) -> SafeString | str:
-    """Why a head has not been delivered; that its pipeline is paused is marked."""
-    if not paused:
-        return sentence or EMPTY
-    return format_html("{} {}", flag("paused", kind="paused"), sentence.removeprefix("paused "))
+def standing(state: PipelineState) -> SafeString:
+    """One word on a pipeline: paused, blocked, at work or idle."""
+    if state.paused:
+        return flag("paused", kind="paused", title="Nothing of it starts, and its deadlines stand still.")
+    if state.blocked:
+        return flag("blocked", kind="failed", title=f"Its head cannot go now, or for {BLOCKED_SECONDS:g} s did not.")
+    return flag("at work", kind="pending") if state.depth else flag("idle")
+
+
+def waiting(state: PipelineState | None) -> SafeString | str:
+    """The sentence on why the head has not been delivered, with links to the parent and to its user's pipeline."""
+    if state is None or not state.waiting:
+        return EMPTY
+    parent = state.parent
+    if parent is None:
+        return state.waiting
+    named = f"{short_of(parent)} of user {parent.user_id}" if parent.status else short_of(parent)
+    before, found, after = state.waiting.partition(named)
+    if not found:
+        return state.waiting
+    if not parent.status:
+        return format_html("{}<code>{}</code>{}", before, named, after)
+    link = format_html('<a class="delivery-id" href="{}">{}</a>', addresses.engagement(parent.id), short_of(parent))
+    return format_html("{}{} of user {}{}", before, link, user(parent.user_id), after)
+
+
+def upper_first(text: str) -> str:
+    """The beginning of a sentence in upper case; what is safe to show stays so."""
+    raised = f"{text[:1].upper()}{text[1:]}"
+    return mark_safe(raised) if isinstance(text, SafeString) else raised  # noqa: S308 - one letter of what was safe

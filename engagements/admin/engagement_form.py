@@ -7,11 +7,16 @@ from uuid import uuid4
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import QueryDict
+from django.urls import reverse
 
 from engagements import conf
 from engagements.admin.form_page import ServiceForm
-from engagements.domain.draft import TIMEOUT_SECONDS, USER_ID_LENGTH
+from engagements.admin.suggestions import latest_of
+from engagements.domain.draft import PAYLOAD_BYTES, TIMEOUT_SECONDS, USER_ID_LENGTH, uuid_or_none
 from engagements.models import Channel
+
+LATEST_NAMED = 5
+"""Engagements of a user that are named beside a field that wants the id of one."""
 
 
 class JsonText(forms.CharField):
@@ -39,6 +44,25 @@ class JsonText(forms.CharField):
         """None: Django's would turn the value into text again, however deep it is."""
 
 
+class ParentField(forms.CharField):
+    """The id of an engagement. For a user's id it names that user's latest, to choose from."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if not text:
+            return None
+        id = uuid_or_none(text)
+        if id is not None:
+            return id
+        latest = ", ".join(f"{row.id} ({row.status})" for row in latest_of(text)[:LATEST_NAMED])
+        if latest:
+            raise forms.ValidationError(f"Enter an engagement's UUID. The latest of user {text}: {latest}.")
+        raise forms.ValidationError("Enter a valid UUID, or a user's id to see that user's latest engagements.")
+
+    def run_validators(self, value: Any) -> None:
+        """None: Django's are for texts."""
+
+
 class EngagementForm(ServiceForm):
     """Fields left empty are left out, so that the service's defaults apply."""
 
@@ -50,14 +74,16 @@ class EngagementForm(ServiceForm):
         help_text="Whom to deliver to. A new user gets a pipeline with the first engagement.",
     )
     payload = JsonText(
-        help_text="A JSON object, at most 64 KiB.",
+        help_text=f"A JSON object, at most {PAYLOAD_BYTES // 1024} KiB.",
         initial="{}",
     )
     channel = forms.ChoiceField(help_text="Where it is delivered. Only active channels are offered.")
-    causal_parent = forms.UUIDField(
+    causal_parent = ParentField(
+        max_length=USER_ID_LENGTH,
         required=False,
         widget=forms.TextInput(attrs={"class": "vTextField delivery-uuid", "autocomplete": "off"}),
-        help_text="Id of the engagement, of any user, that must be settled before this one is attempted.",
+        help_text="Id of the engagement that must be settled before this one is attempted, or a user's id to choose "
+        "among their latest.",
     )
     unordered = forms.BooleanField(
         required=False,
@@ -74,6 +100,10 @@ class EngagementForm(ServiceForm):
         widget=forms.NumberInput(attrs={"class": "delivery-number", "step": "any", "min": "0"}),
     )
 
+    class Media:
+        css = {"all": ["engagements/forms.css"]}
+        js = [forms.Script("engagements/add_engagement.js", type="module")]
+
     fieldsets = [
         (None, {"fields": ["id", "user_id", "payload", "channel"]}),
         ("Order", {"fields": ["causal_parent", "unordered", "produced_at"]}),
@@ -88,6 +118,11 @@ class EngagementForm(ServiceForm):
         channel.choices = [(name, name if name == kind else f"{name} ({kind})") for name, kind in names]
         channel.initial = conf.DEFAULT_CHANNEL
         self.fields["id"].initial = uuid4
+        self.fields["payload"].widget.attrs["data-json-bytes"] = PAYLOAD_BYTES
+        self.fields["user_id"].widget.attrs["data-users"] = reverse("admin:engagements_engagement_suggest_users")
+        parents = reverse("admin:engagements_engagement_suggest_parents")
+        self.fields["causal_parent"].widget.attrs["data-parents"] = parents
+        self.fields["timeout_seconds"].widget.attrs["placeholder"] = f"{conf.pending_timeout_seconds():g}"
         self.fields["timeout_seconds"].help_text = (
             f"Seconds until it expires, at most {TIMEOUT_SECONDS:,}. Left empty: the pipeline's own, "
             f"else {conf.pending_timeout_seconds():g}."

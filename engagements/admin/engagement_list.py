@@ -7,10 +7,10 @@ delivered, or late. What else is filtered by is looked for among the first RECEN
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from engagements.admin.console_list import ConsoleList
 from engagements.admin.filters import chosen_of, of_status
 from engagements.domain.draft import uuid_or_none
 from engagements.models import Engagement, Pipeline
@@ -18,7 +18,7 @@ from engagements.models import Engagement, Pipeline
 RECENT = 50_000
 """Rows of the walk that a filter beside it looks at, the newest first: some tens of milliseconds."""
 
-FILTERS = ("status", "channel", "late", "unordered")
+FILTERS = ("status", "time", "channel", "late", "unordered")
 
 _UNREAD = ("payload", "content_digest", "last_error")
 """Columns that the list does not show; a payload may be 64 KiB."""
@@ -39,18 +39,23 @@ class Walk:
         return [f"{sign}{column}" for column in (self.lead, "arrival") if column]
 
 
-class EngagementList(ChangeList):
+class EngagementList(ConsoleList):
     """Walks an index, bounds what is filtered beside it, and shows those in service as they are now."""
 
     only_recent = False
     recent = RECENT
+    whole = False
+    """Whether all that matches is wanted with all of its columns, as for a file, however long that takes."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Engagement]:
         queryset: QuerySet[Engagement] = super().get_queryset(request, exclude_parameters)
         chosen = chosen_of(self.filter_specs)
         walk = choose_walk(self.query.strip(), chosen)
         oldest_first = "arrival" in queryset.query.order_by
-        queryset = (queryset & walk.rows).order_by(*walk.order(oldest_first=oldest_first)).defer(*_UNREAD)
+        queryset = (queryset & walk.rows).order_by(*walk.order(oldest_first=oldest_first))
+        if self.whole:
+            return queryset
+        queryset = queryset.defer(*_UNREAD)
         if set(chosen) - set(walk.covers):
             bound = _bound(walk)
             self.only_recent = bound is not None
@@ -78,6 +83,8 @@ def choose_walk(term: str, chosen: dict[str, str]) -> Walk:
             # A range of one value: for an equality the planner may walk all arrivals instead of this user's.
             return Walk(rows.filter(user_id__gte=term, user_id__lte=term), "user_id")
         return Walk(rows.filter(user_id__startswith=term), "user_id", prefix=True)
+    if chosen.get("time") == "overdue":
+        return Walk(rows, covers=("status", "time"))  # the filter names at most some thousand by their ids
     status = chosen.get("status", "delivered")
     if status != "delivered":
         return Walk(of_status(rows, status), "status", ("status",))

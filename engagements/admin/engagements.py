@@ -1,33 +1,32 @@
 """Engagements: found, read, added through the produce service, and replayed."""
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from engagements import services
-from engagements.admin import addresses, display
-from engagements.admin.confirmation import Confirmation, confirm, of_action
+from engagements.admin import addresses, display, suggestions
 from engagements.admin.engagement_form import EngagementForm
 from engagements.admin.engagement_list import EngagementList
 from engagements.admin.engagement_page import facts_of
-from engagements.admin.filters import ChannelFilter, LateFilter, StatusFilter, UnorderedFilter
+from engagements.admin.export_list import export_attempts, whole_list
+from engagements.admin.filters import ChannelFilter, LateFilter, StatusFilter, TimeFilter, UnorderedFilter
 from engagements.admin.form_page import add_page
+from engagements.admin.importing import Importing
+from engagements.admin.operating import on_engagements
 from engagements.admin.page import render
 from engagements.admin.read_only import ReadOnlyAdmin, permitted
 from engagements.domain.draft import uuid_or_none
 from engagements.domain.errors import Conflict, EngagementsError, IdReused, NotFound
 from engagements.models import Engagement
-
-REPLAY_LIMIT = 500
-"""Engagements replayed by one click: each is a transaction of its own, about 2 s in all."""
 
 
 @admin.register(Engagement)
@@ -44,13 +43,16 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
         "attempt_count",
     ]
     list_display_links = None
-    list_filter = [StatusFilter, ChannelFilter, LateFilter, UnorderedFilter]
+    list_filter = [StatusFilter, TimeFilter, ChannelFilter, LateFilter, UnorderedFilter]
     search_fields = ["user_id"]
     search_help_text = "A user id or its beginning, or the id of an engagement"
     sortable_by = ["received"]
     ordering = ["-arrival"]
     actions = ["replay_selected"]
     empty_text = "No engagement has come in yet. Add one here, or post it to /api/v1/engagements/."
+
+    class Media:
+        css = {"all": ["engagements/pipelines.css"]}
 
     # --- who may what ---
 
@@ -112,6 +114,13 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
         replay = self.admin_site.admin_view(self.replay_view)
         return [
             path("<path:object_id>/replay/", replay, name="engagements_engagement_replay"),
+            path(
+                "<path:object_id>/attempts/",
+                self.admin_site.admin_view(self.attempts_view),
+                name="engagements_engagement_attempts",
+            ),
+            *Importing(self).urls(),
+            *suggestions.urls(self),
             *super().get_urls(),
         ]
 
@@ -138,6 +147,14 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
             may_add=self.has_add_permission(request),
         )
 
+    def attempts_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """All attempts as a CSV file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        id = uuid_or_none(addresses.object_id(object_id))
+        engagement = Engagement.objects.only("id").filter(id=id).first() if id else None
+        return export_attempts(request, engagement) if engagement else self.gone(request, object_id)
+
     def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if not self.has_replay_permission(request):
             raise PermissionDenied
@@ -158,53 +175,9 @@ class EngagementAdmin(ReadOnlyAdmin[Engagement]):
 
     # --- replaying many ---
 
-    @admin.action(description="Replay selected engagements", permissions=["replay"])
-    def replay_selected(self, request: HttpRequest, queryset: QuerySet[Engagement]) -> HttpResponse | None:
-        chosen = list(queryset.order_by("arrival").only("id", "user_id", "status")[: REPLAY_LIMIT + 1])
-        if len(chosen) > REPLAY_LIMIT:
-            messages.error(
-                request, f"Nothing was replayed: more than {REPLAY_LIMIT} engagements at once. Filter or select fewer."
-            )
-            return None
-        ready = [row for row in chosen if row.status in (Engagement.Status.FAILED, Engagement.Status.EXPIRED)]
-        if not ready:
-            messages.warning(request, "Nothing was replayed: only failed and expired engagements can be.")
-            return None
-        users = len({row.user_id for row in ready})
-        confirmation = Confirmation(
-            title=f"Replay {display.number(len(ready), 'engagement')}?",
-            verb="Replay",
-            hidden=of_action("replay_selected", [str(row.id) for row in ready]),
-            effects=[
-                f"{display.number(len(ready), 'engagement')} of {display.number(users, 'user')} will be pending again.",
-                "Each goes to the end of its pipeline, with a fresh deadline and a new sequence.",
-                "They wait for no causal parent, and no child waits for them.",
-            ],
-            skipped=len(chosen) - len(ready),
-            skipped_why="neither failed nor expired",
-            sample=[format_html("{} {}", display.engagement(row.id), display.user(row.user_id)) for row in ready[:5]],
-            back=request.get_full_path(),
-        )
-        reason = confirm(request, self, confirmation)
-        if isinstance(reason, HttpResponse):
-            return reason
-        replayed = self._replay_all([row.id for row in ready], request.user.get_username(), reason)
-        if replayed:
-            messages.success(request, f"{display.number(replayed, 'engagement')} replayed.")
-        if replayed < len(ready):
-            left = display.number(len(ready) - replayed, "engagement")
-            messages.warning(request, f"{left} left as they were: no longer failed or expired.")
-        return None
-
-    def _replay_all(self, ids: list[UUID], actor: str, reason: str) -> int:
-        replayed = 0
-        for id in ids:  # in order of arrival, which they keep at the end of their pipelines
-            try:
-                services.replay(id, actor=actor, reason=reason)
-            except (Conflict, NotFound):
-                continue
-            replayed += 1
-        return replayed
+    @admin.action(description="Replay…", permissions=["replay"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[Engagement]) -> HttpResponse:
+        return on_engagements(request, whole_list(request, self))
 
     # --- adding one ---
 

@@ -1,19 +1,21 @@
 """The filters of the lists. Each names its parameter; an unknown value filters nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import BooleanField, Model, QuerySet
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from engagements.models import AuditEntry, Channel, Engagement, Pipeline, Worker
+from engagements.models import Channel, Engagement
+from engagements.store.read_overview import OVERDUE
 
 NAMES_LIMIT = 100
 """Channels or workers offered as a filter; more would bury the others."""
-
-RECENT_AUDIT = 1_000
-"""Entries looked at for the actions that there are: a list of a dozen needs no index over the whole record."""
 
 
 class Choice(admin.SimpleListFilter):
@@ -40,6 +42,39 @@ class Choice(admin.SimpleListFilter):
         return True
 
 
+class Continued(Choice):
+    """A choice in a list that goes on from a place in the address; a new choice begins anew.
+
+    onward: the parameter of that place.
+    """
+
+    onward: str
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        value = self.value()
+        yield {
+            "selected": value is None,
+            "query_string": changelist.get_query_string(remove=[str(self.parameter_name), self.onward]),
+            "display": "all",
+        }
+        for lookup, title in self.lookup_choices:
+            yield {
+                "selected": value == str(lookup),
+                "query_string": changelist.get_query_string({str(self.parameter_name): lookup}, [self.onward]),
+                "display": title,
+            }
+
+
+class Onward(admin.SimpleListFilter):
+    """Takes the place to go on from out of the address, and shows nothing."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return ()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset
+
+
 class StatusFilter(Choice):
     title = "status"
     parameter_name = "status"
@@ -47,6 +82,19 @@ class StatusFilter(Choice):
 
     def narrow(self, queryset: QuerySet[Engagement], chosen: str) -> QuerySet[Engagement]:
         return of_status(queryset, chosen)
+
+
+class TimeFilter(Choice):
+    title = "time"
+    parameter_name = "time"
+    options = [("hour", "settled in the last hour"), ("overdue", "beyond its deadline")]
+
+    def narrow(self, queryset: QuerySet[Engagement], chosen: str) -> QuerySet[Engagement]:
+        if chosen == "hour":
+            return queryset.filter(settled_at__gt=Now() - timedelta(hours=1))
+        # An array is looked up by id; a sub-select may make the planner walk all arrivals for it.
+        ids = RawSQL(f"engagements_engagement.id = ANY(ARRAY({OVERDUE}))", [], output_field=BooleanField())  # noqa: S611
+        return queryset.filter(ids)
 
 
 class _Flag(Choice):
@@ -67,7 +115,7 @@ class UnorderedFilter(_Flag):
     parameter_name = "unordered"
 
 
-class _Named(Choice):
+class Named(Choice):
     """A choice among the rows of a small table."""
 
     model: type[Model]
@@ -77,49 +125,13 @@ class _Named(Choice):
         return [(name, name) for name in names]
 
 
-class ChannelFilter(_Named):
+class ChannelFilter(Named):
     title = "channel"
     parameter_name = "channel"
     model = Channel
 
     def narrow(self, queryset: QuerySet[Engagement], chosen: str) -> QuerySet[Engagement]:
         return queryset.filter(channel_id=chosen)
-
-
-class WorkFilter(Choice):
-    """Paused, or with pending work and not paused: what the two small indexes of pipelines hold."""
-
-    title = "state"
-    parameter_name = "state"
-    options = [("work", "at work"), ("paused", "paused")]
-
-    def narrow(self, queryset: QuerySet[Pipeline], chosen: str) -> QuerySet[Pipeline]:
-        if chosen == "paused":
-            return queryset.filter(paused_at__isnull=False)
-        return queryset.filter(due_at__isnull=False, paused_at__isnull=True)
-
-
-class WorkerFilter(_Named):
-    """Pipelines of one worker with work that is not paused: what the index of the poll holds."""
-
-    title = "at work for"
-    parameter_name = "worker"
-    model = Worker
-
-    def narrow(self, queryset: QuerySet[Pipeline], chosen: str) -> QuerySet[Pipeline]:
-        return queryset.filter(worker=chosen, due_at__isnull=False, paused_at__isnull=True)
-
-
-class AuditActionFilter(Choice):
-    title = "action"
-    parameter_name = "action"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        recent = AuditEntry.objects.order_by("-id").values_list("action", flat=True)[:RECENT_AUDIT]
-        return [(action, action) for action in sorted(set(recent))]
-
-    def narrow(self, queryset: QuerySet[AuditEntry], chosen: str) -> QuerySet[AuditEntry]:
-        return queryset.filter(action=chosen)
 
 
 def chosen_of(filters: Iterable[admin.ListFilter]) -> dict[str, str]:

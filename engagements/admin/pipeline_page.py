@@ -1,16 +1,15 @@
-"""What the pages of pipelines show: a bounded number of rows in a fixed number of queries."""
+"""What the page of a pipeline shows: a bounded number of rows in a fixed number of statements."""
 
 from typing import Any
 
-from django.db.models import QuerySet, TextField
-from django.db.models.functions import Cast, Left
-
-from engagements.admin import addresses
+from engagements.admin import addresses, display
 from engagements.models import Engagement, Pipeline
-from engagements.selectors.pipelines import pipelines
+from engagements.selectors import proof
+from engagements.selectors.line import FOLLOWERS_COUNTED, InLine, history, line
+from engagements.selectors.pipelines import with_chain
 
 LINE = 100
-"""Engagements in line that the page of a pipeline shows; who looks further uses the list of engagements."""
+"""Engagements in line that the page shows; who looks further uses the list of engagements."""
 
 HISTORY = 50
 """Settled engagements that the page shows."""
@@ -21,62 +20,47 @@ HISTORY_REACH = 500
 PREVIEW = 120
 """Characters of a payload in a line."""
 
-
-def line_of(pipeline: Pipeline, limit: int = LINE) -> list[Engagement]:
-    """The engagements in line, the one in service first, each with the beginning of its payload."""
-    rows = _previewed(Engagement.objects.filter(user_id=pipeline.user_id, status="pending", unordered=False))
-    line = list(rows.order_by("order_time", "arrival")[:limit])
-    if pipeline.in_service is not None:
-        served = [row for row in line if row.id == pipeline.in_service]
-        served = served or list(rows.filter(id=pipeline.in_service))
-        for row in served:
-            row.sequence, row.attempts = pipeline.sequence, pipeline.attempt
-        line = served + [row for row in line if row.id != pipeline.in_service]
-    return line
-
-
-def history_of(pipeline: Pipeline) -> list[Engagement]:
-    """What was settled lately, the latest first: those that were in service by sequence, the others by arrival."""
-    rows = Engagement.objects.filter(user_id=pipeline.user_id).defer("payload", "content_digest")
-    served = rows.filter(sequence__isnull=False).exclude(status="pending").order_by("-sequence")[:HISTORY]
-    recent = rows.order_by("-arrival")[:HISTORY_REACH]
-    settled = {row.id: row for row in served}
-    settled |= {row.id: row for row in recent if row.settled_at is not None and not row.unordered}
-    return sorted(settled.values(), key=lambda row: (row.settled_at, row.sequence or 0), reverse=True)[:HISTORY]
+JUDGED = 200
+"""Arrivals of the user whose order the page judges at each refresh; some milliseconds."""
 
 
 def head_of(pipeline: Pipeline) -> Engagement | None:
     """The engagement that is next: the one in service, else the first in line."""
-    return next(iter(line_of(pipeline, 1)), None)
+    return next((row.engagement for row in line(pipeline.user_id, limit=1)), None)
 
 
 def facts_of(pipeline: Pipeline) -> dict[str, Any]:
-    """The context of the template."""
-    line = line_of(pipeline)
-    parents = parents_of(line)
+    """The context of the template. Six statements."""
     user_id = pipeline.user_id
-    state = pipelines([user_id]).get(user_id)
+    state, *chain = with_chain(user_id)
+    rows = line(user_id, limit=LINE)
     return {
         "pipeline": pipeline,
         "state": state,
-        "waiting": (state and state.waiting) or "",
-        "line": [(row, parents.get(row.causal_parent)) for row in line],
-        "behind": max(0, pipeline.depth - len(line)),
-        "history": history_of(pipeline),
+        "chain": chain,
+        "line": [(row, preview_of(row), followers_of(row)) for row in rows],
+        "behind": max(0, pipeline.depth - len(rows)),
+        "history": history(user_id, limit=HISTORY, reach=HISTORY_REACH),
+        "proof": proof.lately(user_id, most=JUDGED),
         "history_address": addresses.listing("engagement", q=user_id),
         "line_address": addresses.listing("engagement", q=user_id, status="pending"),
         "add_address": addresses.add_engagement(user_id=user_id),
         "addresses": {
-            page: addresses.pipeline(user_id, page) for page in ("pause", "resume", "purge", "skip", "end_session")
+            page: addresses.pipeline(user_id, page)
+            for page in ("pause", "resume", "purge", "skip", "end_session", "proof")
         },
     }
 
 
-def parents_of(rows: list[Engagement]) -> dict[Any, Engagement]:
-    """The causal parents of these, by id, as far as they are known."""
-    ids = {row.causal_parent for row in rows if row.causal_parent}
-    return Engagement.objects.only("id", "user_id", "status").in_bulk(list(ids)) if ids else {}
+def preview_of(row: InLine) -> str:
+    """The beginning of the payload of a row in line."""
+    return f"{row.bytes // 1024} KiB" if row.payload is None else display.preview(row.payload, PREVIEW)
 
 
-def _previewed(rows: QuerySet[Engagement]) -> QuerySet[Engagement]:
-    return rows.defer("payload", "content_digest").annotate(preview=Left(Cast("payload", TextField()), PREVIEW))
+def followers_of(row: InLine) -> str:
+    """How many wait for a row in line."""
+    if not row.followers:
+        return ""
+    if row.followers > FOLLOWERS_COUNTED:
+        return f"more than {FOLLOWERS_COUNTED} wait for it"
+    return f"{row.followers} {'waits' if row.followers == 1 else 'wait'} for it"

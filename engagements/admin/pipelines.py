@@ -8,13 +8,22 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from engagements import services
 from engagements.admin import addresses, display
 from engagements.admin.confirmation import confirm
-from engagements.admin.filters import WorkerFilter, WorkFilter
+from engagements.admin.operating import across, on_pipelines
 from engagements.admin.page import render
+from engagements.admin.pipeline_filters import (
+    AfterParameter,
+    HeadChannelFilter,
+    LateFilter,
+    SortChoice,
+    StateFilter,
+    WorkerFilter,
+)
 from engagements.admin.pipeline_list import PipelineList, state_of
 from engagements.admin.pipeline_page import facts_of, head_of
 from engagements.admin.purging import Grown, purge_as_shown, purge_confirmation, skip_confirmation
@@ -22,22 +31,28 @@ from engagements.admin.read_only import ReadOnlyAdmin, permitted
 from engagements.domain.draft import uuid_or_none
 from engagements.domain.errors import EngagementsError
 from engagements.models import Pipeline
+from engagements.operations import Action
+from engagements.selectors.proof import reaching_back
 
-SELECTED_LIMIT = 500
-"""Pipelines paused or resumed by one click: each is a transaction of its own, about 2 s in all."""
+JUDGED_ALONE = 1_000
+"""Engagements that the page of a proof judges: a tenth of a second. The API judges 10,000, verify_order all."""
 
 
 @admin.register(Pipeline)
 class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
-    list_display = ["user", "depth_count", "oldest", "waiting", "worker_name", "session", "head"]
+    list_display = ["user", "waiting", "depth_count", "oldest", "worker_name", "session", "head"]
     list_display_links = None
-    list_filter = [WorkFilter, WorkerFilter]
+    list_filter = [StateFilter, WorkerFilter, HeadChannelFilter, LateFilter, SortChoice, AfterParameter]
     search_fields = ["user_id"]
     search_help_text = "A user id or its beginning"
-    sortable_by = ["user", "depth_count"]
+    sortable_by = ()
     ordering = ["user_id"]
-    actions = ["pause_selected", "resume_selected"]
+    actions = ["pause_selected", "resume_selected", "purge_selected"]
+    change_list_template = "engagements/admin/pipeline_list.html"
     empty_text = "No user has a pipeline yet: the first engagement makes it."
+
+    class Media:
+        css = {"all": ["engagements/pipelines.css"]}
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return permitted(request, "operate_pipeline")
@@ -50,14 +65,13 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Pipeline], search_term: str
     ) -> tuple[QuerySet[Pipeline], bool]:
-        term = search_term.strip()
-        return (queryset.filter(user_id__startswith=term) if term else queryset), False
+        return queryset, False  # PipelineList looks for it, together with the filters
 
-    @admin.display(description="user", ordering="user_id")
+    @admin.display(description="user")
     def user(self, row: Pipeline) -> SafeString:
         return display.user(row.user_id)
 
-    @admin.display(description="depth", ordering="depth")
+    @admin.display(description="depth")
     def depth_count(self, row: Pipeline) -> str:
         return display.count(row.depth)
 
@@ -69,7 +83,12 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
     @admin.display(description="waiting for")
     def waiting(self, row: Pipeline) -> SafeString | str:
         found = state_of(row)
-        return display.waiting((found and found.waiting) or "", paused=row.paused_at is not None)
+        if found is None or not found.depth:
+            return display.standing(found) if found else display.EMPTY
+        sentence = display.waiting(found)
+        if found.paused and not found.everything_paused_at:
+            sentence = sentence.removeprefix("paused ")
+        return format_html("{} {}", display.standing(found), sentence)
 
     @admin.display(description="worker")
     def worker_name(self, row: Pipeline) -> str:
@@ -86,20 +105,26 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
         found = state_of(row)
         return display.engagement(found.head if found else None, "short")
 
-    @admin.action(description="Pause selected pipelines", permissions=["operate"])
-    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> None:
+    @admin.action(description="Pause", permissions=["operate"])
+    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> HttpResponse | None:
+        if across(request):
+            return on_pipelines(request, self.get_changelist_instance(request), Action.PAUSE)
         self._each(request, queryset.filter(paused_at__isnull=True), services.pause, "paused")
+        return None
 
-    @admin.action(description="Resume selected pipelines", permissions=["operate"])
-    def resume_selected(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> None:
+    @admin.action(description="Resume", permissions=["operate"])
+    def resume_selected(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> HttpResponse | None:
+        if across(request):
+            return on_pipelines(request, self.get_changelist_instance(request), Action.RESUME)
         self._each(request, queryset.filter(paused_at__isnull=False), services.resume, "resumed")
+        return None
+
+    @admin.action(description="Purge…", permissions=["operate"])
+    def purge_selected(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> HttpResponse:
+        return on_pipelines(request, self.get_changelist_instance(request), Action.PURGE)
 
     def _each(self, request: HttpRequest, queryset: QuerySet[Pipeline], service: Any, done: str) -> None:
-        users = list(queryset.values_list("user_id", flat=True)[: SELECTED_LIMIT + 1])
-        if len(users) > SELECTED_LIMIT:
-            text = f"Nothing was {done}: more than {SELECTED_LIMIT} pipelines at once. Filter or select fewer."
-            messages.error(request, text)
-            return
+        users = list(queryset.values_list("user_id", flat=True))
         for user_id in users:
             service(user_id, actor=request.user.get_username())
         if users:
@@ -116,6 +141,7 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
             "purge": self.purge_view,
             "skip": self.skip_view,
             "end-session": self.end_session_view,
+            "proof": self.proof_view,
         }
         return [
             *(
@@ -149,6 +175,25 @@ class PipelineAdmin(ReadOnlyAdmin[Pipeline]):
             **facts_of(pipeline),
             may_operate=self.has_operate_permission(request),
             may_add=permitted(request, "add_engagement"),
+        )
+
+    def proof_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        user_id = addresses.object_id(object_id)
+        try:
+            verdict, omitted = reaching_back(user_id, most=JUDGED_ALONE)
+        except EngagementsError:
+            return self.gone(request, object_id)
+        return render(
+            request,
+            self,
+            "proof.html",
+            title=f"Order proof of {display.visible(user_id)}",
+            user_id=user_id,
+            verdict=verdict,
+            omitted=omitted,
+            holds=not any(check.count for check in verdict.checks),
         )
 
     def pause_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -7,8 +7,9 @@ from django.utils.safestring import SafeString
 from engagements import services
 from engagements.admin import addresses, display
 from engagements.admin.confirmation import Confirmation
-from engagements.admin.pipeline_page import line_of
+from engagements.admin.pipeline_page import preview_of
 from engagements.models import Engagement, Pipeline
+from engagements.selectors.line import InLine, line
 
 CHILDREN_COUNTED = 1_000
 """Waiting children that a confirmation counts."""
@@ -38,7 +39,7 @@ def purge_as_shown(user_id: str, *, shown: int, actor: str, reason: str) -> int:
 
 def purge_confirmation(pipeline: Pipeline) -> Confirmation:
     """What the operator is about to throw away."""
-    line = line_of(pipeline, SAMPLE)
+    in_line = line(pipeline.user_id, limit=SAMPLE)
     effects: list[str | SafeString] = [
         format_html(
             "{} of user {} will be settled as purged and never delivered, the one in service included.",
@@ -53,8 +54,8 @@ def purge_confirmation(pipeline: Pipeline) -> Confirmation:
         verb="Purge",
         effects=effects,
         hidden=[("shown", str(pipeline.depth))],
-        sample=[_sample(row) for row in line],
-        more=max(0, pipeline.depth - len(line)),
+        sample=[_sample(row) for row in in_line],
+        more=max(0, pipeline.depth - len(in_line)),
         back=addresses.pipeline(pipeline.user_id),
     )
 
@@ -74,7 +75,7 @@ def skip_confirmation(pipeline: Pipeline, head: Engagement) -> Confirmation:
         verb="Skip",
         effects=effects,
         hidden=[("head", str(head.id))],
-        sample=[_sample(head)],
+        sample=[_sample(row) for row in line(pipeline.user_id, limit=1) if row.engagement.id == head.id],
         back=addresses.pipeline(pipeline.user_id),
     )
 
@@ -100,10 +101,10 @@ def _release(number: int) -> str:
     return f"{count} {what} for what is purged: their wait ends, and they go ahead."
 
 
-def _sample(row: Engagement) -> SafeString:
+def _sample(row: InLine) -> SafeString:
     return format_html(
         '{} received {} <span class="delivery-preview">{}</span>',
-        display.engagement(row.id, "short"),
-        display.since(row.received_at),
-        getattr(row, "preview", ""),
+        display.engagement(row.engagement.id, "short"),
+        display.since(row.engagement.received_at),
+        preview_of(row),
     )

@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
 
 from engagements.admin.bounded import BoundedPaginator
+from engagements.admin.console_list import ConsoleList
+from engagements.admin.export_list import export_list
 
 M = TypeVar("M", bound=Model)
 
@@ -53,6 +58,9 @@ class ReadOnlyAdmin(Base[M]):
             getattr(list_filter, "parameter_name", None) == lookup for list_filter in self.get_list_filter(request)
         )
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ConsoleList
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
         if "\0" in object_id:
             return None
@@ -64,6 +72,14 @@ class ReadOnlyAdmin(Base[M]):
         return super().changelist_view(
             request, {"title": self.list_title(), "empty_text": self.empty_text, **(extra_context or {})}
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        return [path("export/", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The list as a CSV file, with the filters that stand in the address."""
+        return export_list(request, self)
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Django's answer to an address of nothing: a message, and the index."""

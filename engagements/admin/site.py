@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 
+from engagements.admin.login import ThrottledLogin
+
 PRODUCT = "Ordered delivery"
 
 
@@ -12,7 +14,9 @@ def name_site(site: AdminSite) -> None:
         site.site_header = PRODUCT
         site.site_title = PRODUCT
         site.site_url = None  # nothing is there to view beside the admin
-        site.index_title = "Operations"
+        site.index_title = "Overview"
+    if site.login_form is None:
+        site.login_form = ThrottledLogin
     if site.index_template is None:
         site.index_template = "engagements/admin/index.html"
 

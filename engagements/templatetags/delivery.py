@@ -1,5 +1,6 @@
 """What the admin's templates of this app show values with; the rules are in admin/display.py."""
 
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -22,10 +23,15 @@ if apps.is_installed("django.contrib.admin"):
         "engagement",
         "marks",
         "count",
+        "rate",
+        "percent",
+        "standing",
+        "waiting",
+        "upper_first",
     ):
         register.filter(_name, getattr(display, _name))
 
-_ORDER = ["Engagement", "Pipeline", "Worker", "Channel", "AuditEntry"]
+_ORDER = ["Engagement", "Pipeline", "Worker", "Channel", "Operation", "AuditEntry"]
 """As an operator goes through them, where Django would sort by name."""
 
 
@@ -43,7 +49,25 @@ def delivery_first(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @register.simple_tag(takes_context=True)
 def delivery_overview(context: dict[str, Any]) -> object:
-    """The figures of the admin's index, for those who may see them."""
-    from engagements.admin.overview import overview
+    """What the admin's index shows, to those who may see it."""
+    from engagements.admin.overview import page
 
-    return overview(context["request"])
+    return page(context["request"])
+
+
+@register.simple_tag
+def delivery_paused_at() -> datetime | None:
+    """Since when everything is paused; None while everything runs. One query."""
+    from engagements.selectors.everything import paused_at
+
+    return paused_at()
+
+
+@register.simple_tag(takes_context=True)
+def delivery_standing(context: dict[str, Any]) -> dict[str, Any]:
+    """The same as paused_at, and the actions on many that are under way as running. One query."""
+    from engagements.admin.operation_words import running
+    from engagements.selectors.operations import standing
+
+    paused, found = standing()
+    return {"paused_at": paused.paused_at if paused else None, "running": running(context["request"], found)}
