@@ -30,8 +30,8 @@ WORKERS = ("w1@proof", "w2@proof")
 FROZEN_SECONDS = 12.0
 """Longer than a worker is believed alive (5 s) and than a lease lasts (10 s)."""
 
-AT_ONCE_SECONDS = 4.0
-"""Long for a start that revokes leases, and shorter than they would last."""
+AT_ONCE_SECONDS = 3.0
+"""Long for a process that has revoked the leases, and shorter than they would last."""
 
 NOTICED_SECONDS = 3.0
 """The promise: until the holder of a purged head cuts its attempt."""
@@ -290,14 +290,14 @@ def test_a_new_process_under_the_name_of_a_frozen_one_fences_it_off(
     items = [engagement(user, channel=HOOK) for _ in range(20) for user in users]
     api.bulk(items)
     wait_for_accepted(receiver, 60, users)
-    system.freeze("w1@proof")
     mine = [user for user, worker in api.pinned(users).items() if worker == "w1@proof"]
+    system.freeze_between_transactions("w1@proof")
     before = greatest_tokens(receiver, mine)
     old = system.parts["w1@proof"]
     system.start_worker("w1@proof", part="new-w1@proof")
-    started = time.monotonic()
+    delivers = time.monotonic()
     wait_for_accepted(receiver, 800, users)
-    went_on = went_on_after(receiver, before, started)
+    went_on = went_on_after(receiver, before, delivers)
     assert mine
     assert set(went_on) == set(mine)
     assert max(went_on.values()) <= AT_ONCE_SECONDS

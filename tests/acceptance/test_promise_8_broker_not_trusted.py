@@ -19,11 +19,11 @@ from kombu import Connection
 
 from tests.support.brokers import BROKERS, IN_USE_MARK, Broker, running_broker
 from tests.support.client import Api, engagement
-from tests.support.gate import Gate
 from tests.support.order_check import accepted_ids, violations
 from tests.support.receiver import Receiver
 from tests.support.servers import Servers
 from tests.support.system import HOOK, System, Systems
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.up import until
 from workers.routing import worker_queue
 
@@ -41,6 +41,9 @@ PROMPT_SECONDS = 0.3
 POSTED_SECONDS = 5.0
 """For some twenty posts on a busy machine; one that waited for a broken broker would take longer alone."""
 
+STOPPED_SECONDS = 20.0
+"""A worker needs 5 to 9 s on a busy machine; one that waits for the broker half a minute, or for ever."""
+
 DEFAULT_PORTS = {"amqp": 5672, "redis": 6379}
 
 
@@ -49,7 +52,7 @@ class Stage:
     """A system whose broker can be reached by its gate only."""
 
     system: System
-    gate: Gate
+    gate: TcpProxy
     broker: Broker
     workers: tuple[str, str]
 
@@ -62,8 +65,8 @@ class Stage:
         return [f"deliver.{worker}" for worker in self.workers]
 
     @contextmanager
-    def broker_is(self, harm: Callable[[Gate], None]) -> Iterator[None]:
-        """While the block runs: `Gate.shut` or `Gate.swallow`."""
+    def broker_is(self, harm: Callable[[TcpProxy], None]) -> Iterator[None]:
+        """While the block runs: `TcpProxy.shut` or `TcpProxy.hang`."""
         harm(self.gate)
         try:
             yield
@@ -118,7 +121,7 @@ def stage(request: pytest.FixtureRequest, servers: Servers, systems: Systems, re
 def staged(broker: Broker, systems: Systems, receiver: Receiver) -> Iterator[Stage]:
     address = urlsplit(broker.url)
     port = address.port or DEFAULT_PORTS[address.scheme]
-    with Gate(address.hostname or "127.0.0.1", port) as gate:
+    with TcpProxy(address.hostname or "127.0.0.1", port) as gate:
         login, at, _ = address.netloc.rpartition("@")
         system = systems.new(broker_url=address._replace(netloc=f"{login}{at}127.0.0.1:{gate.port}").geturl())
         tag = secrets.token_hex(4)
@@ -210,7 +213,7 @@ def test_messages_that_make_no_sense_harm_nobody(stage: Stage, receiver: Receive
 def test_with_the_broker_away_deliveries_continue(stage: Stage, receiver: Receiver, names: Names) -> None:
     """Ordered and unordered, posts answered at once; when it is back, so are the wake-ups."""
     users, free = names("away", 10), names("away-free", 10)
-    with stage.broker_is(Gate.shut):
+    with stage.broker_is(TcpProxy.shut):
         started = time.monotonic()
         for user in users:
             stage.api.post(user, channel=HOOK)
@@ -231,7 +234,7 @@ def test_with_the_broker_away_deliveries_continue(stage: Stage, receiver: Receiv
 def test_a_broker_that_takes_everything_and_answers_nothing(stage: Stage, receiver: Receiver, names: Names) -> None:
     """As behind a broken router: connections stand, and nothing comes through. Nobody waits for it."""
     users = names("swallowed", 10)
-    with stage.broker_is(Gate.swallow):
+    with stage.broker_is(TcpProxy.hang):
         started = time.monotonic()
         for user in users:
             stage.api.post(user, channel=HOOK)
@@ -273,7 +276,7 @@ def test_workers_start_and_stop_without_the_broker(stage: Stage, receiver: Recei
     """A worker that starts while the broker is away delivers at once; one that stops hands its users on."""
     third = stage.workers[0].replace("w1@", "w3@")
     users = names("brokerless", 30)
-    with stage.broker_is(Gate.shut):
+    with stage.broker_is(TcpProxy.shut):
         stage.system.start_worker(third, wait=False)
         until(lambda: third in stage.api.workers_alive(), seconds=SECONDS, what="the third delivers")
         posted = time.monotonic()
@@ -287,6 +290,27 @@ def test_workers_start_and_stop_without_the_broker(stage: Stage, receiver: Recei
         process = stage.system.parts[third].process
         assert process is not None
         process.wait(SECONDS)
+    assert violations(receiver, users) == []
+
+
+def test_a_worker_that_is_told_to_stop_waits_for_no_broker_that_hangs(
+    stage: Stage, receiver: Receiver, names: Names
+) -> None:
+    """Its users go on elsewhere at once, and its process ends before a supervisor would kill it."""
+    third = stage.workers[0].replace("w1@", "w4@")
+    users = names("goodbye", 30)
+    stage.system.start_worker(third)
+    with stage.broker_is(TcpProxy.hang):
+        stage.api.bulk([engagement(user, channel=HOOK) for user in users])
+        wait_for_accepted(receiver, 30, users)
+        asked = stage.system.ask_to_stop(third)
+        stage.api.bulk([engagement(user, channel=HOOK) for user in users])
+        wait_for_accepted(receiver, 60, users)
+        assert time.monotonic() - asked <= 2 + ADDED_SECONDS
+        process = stage.system.parts[third].process
+        assert process is not None
+        process.wait(SECONDS)
+        assert time.monotonic() - asked <= STOPPED_SECONDS
     assert violations(receiver, users) == []
 
 
@@ -304,7 +328,7 @@ def test_the_embedded_broker_is_killed_and_comes_back(systems: Systems, receiver
     wait_for_accepted(receiver, 140, users)
     assert time.monotonic() - answered <= ADDED_SECONDS
     broker.start()
-    stage = Stage(system, Gate("127.0.0.1", broker.port), Broker("valkey", broker.url), ("", ""))
+    stage = Stage(system, TcpProxy("127.0.0.1", broker.port), Broker("valkey", broker.url), ("", ""))
     wait_until_prompt(stage, receiver, names)
     for place, user in enumerate(users):
         assert accepted_ids(receiver, user) == ids[place :: len(users)]

@@ -36,8 +36,10 @@ def system(whole: System) -> System:
     for name, part in list(whole.parts.items()):
         if name not in (*WORKERS, "web"):
             part.stop()
-    missing = [worker for worker in WORKERS if not whole.parts[worker].is_running()]
+    alive = whole.api.workers_alive()  # one that was asked to stop may run for a moment yet
+    missing = [worker for worker in WORKERS if worker not in alive or not whole.parts[worker].is_running()]
     for worker in missing:
+        whole.parts[worker].stop()
         whole.start_worker(worker, wait=False)
     whole.wait_for_workers(*missing)
     wait_until_alive(whole.api, *WORKERS)

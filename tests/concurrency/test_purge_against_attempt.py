@@ -47,7 +47,7 @@ def test_nothing_is_attempted_before_the_holder_has_noticed(connect: Connect) ->
     assert 0 < blocked.asleep["ann"] <= 10
     assert lease.renew(holder, {"ann": grant.token}).revoked == ["ann"]  # the holder notices
     assert lease.claim(other, ["ann"], worker="w1").grants == []  # and has still to end its attempt
-    lease.release(holder, {"ann": grant.token}, worker="w1")
+    lease.release(holder, {"ann": grant.token}, worker="w1", incarnation=1)
 
     assert claim_one(other, "ann").id == fresh.id
 

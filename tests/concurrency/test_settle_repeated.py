@@ -16,7 +16,7 @@ def test_a_settle_that_had_committed_changes_nothing_when_repeated(connect: Conn
 
     again = settle.settle(conn, [settlement(grant)], worker="w1")
     assert (again.lost, again.grants, again.ids) == (["ann"], [], [])
-    lease.release(conn, {"ann": grant.token}, worker="w1")
+    lease.release(conn, {"ann": grant.token}, worker="w1", incarnation=1)
 
     successor = claim_one(conn, "ann")
     assert (successor.id, successor.sequence) == (two, 2)

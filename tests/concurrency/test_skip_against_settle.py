@@ -57,7 +57,7 @@ def test_the_successor_of_a_skipped_head_waits_until_the_holder_has_noticed(conn
 
     services.skip("ann", one, actor="test")
     assert lease.claim(other, ["ann"], worker="w1").grants == []
-    lease.release(holder, {"ann": grant.token}, worker="w1")
+    lease.release(holder, {"ann": grant.token}, worker="w1", incarnation=1)
 
     successor = claim_one(other, "ann")
     assert (successor.id, successor.sequence, successor.attempt) == (two, 2, 1)

@@ -68,7 +68,7 @@ def test_what_a_lost_worker_releases_is_not_its_successors_lease(connect: Connec
     claim_one(second, "ann", worker="w2")
 
     assert settle.settle(first, [settlement(grant)], worker="w1").lost == ["ann"]
-    lease.release(first, {"ann": grant.token}, worker="w1")
+    lease.release(first, {"ann": grant.token}, worker="w1", incarnation=1)
 
     assert pipeline("ann").lease_worker == "w2"
     assert lease.renew(first, {"ann": grant.token}).revoked == ["ann"]

@@ -16,6 +16,7 @@ from tests.support.console import LISTS, address, field_errors, operator, told
 pytestmark = pytest.mark.django_db
 
 ADD = address("channel", "add/")
+ROTATE = address("channel", "crm/rotate-secret/")
 CRM = {"name": "crm", "kind": "webhook", "url": "https://crm.example/hook"}
 
 
@@ -82,15 +83,52 @@ def test_one_that_is_switched_off_takes_nothing_new_until_it_is_on_again(console
     assert AuditEntry.objects.filter(actor="a-operator", action="change channel").count() == 2
 
 
-def test_rotating_shows_the_new_secret_once_and_keeps_the_old_one_valid(console: Client) -> None:
+def confirmed(console: Client, reason: str = "it leaked") -> dict[str, str]:
+    """What the confirmation of a rotation posts."""
+    page = console.get(ROTATE)
+    assert "whsec_" not in page.content.decode()
+    return {**dict(page.context["confirmation"].hidden), "confirmed": "yes", "reason": reason}
+
+
+def test_rotating_is_confirmed_shows_the_new_secret_once_and_keeps_the_old_one_valid(console: Client) -> None:
     _, old = channels.create(**CRM, actor="test")
-    assert console.get(address("channel", "crm/rotate-secret/")).status_code == 405
-    new = secret_on(console.post(address("channel", "crm/rotate-secret/")))
+    fields = confirmed(console)
+    assert console.post(ROTATE, {**fields, "reason": ""}).context["form"].errors
+    assert console.post(ROTATE).context["confirmation"]
+    assert secrets_of(Channel.objects.get(name="crm")) == (old,)
+    page = console.post(ROTATE, fields)
+    new = secret_on(page)
+    assert "no-store" in page.headers["Cache-Control"]
     assert secrets_of(Channel.objects.get(name="crm")) == (new, old)
-    assert "whsec_" not in console.get(address("channel", "crm/change/")).content.decode()
+    entry = AuditEntry.objects.get(action="rotate secret")
+    assert (entry.actor, entry.target, entry.reason) == ("a-operator", "crm", "it leaked")
+    for again in ("crm/change/", "", "crm/rotate-secret/"):
+        assert "whsec_" not in console.get(address("channel", again)).content.decode()
 
 
-@pytest.mark.parametrize("page", ["change", "activate", "deactivate", "rotate-secret"])
+def test_a_rotation_sent_again_neither_shows_nor_ends_a_secret(console: Client) -> None:
+    """A double click, or loading the page with the secret again."""
+    channels.create(**CRM, actor="test")
+    fields = confirmed(console)
+    console.post(ROTATE, fields)
+    before = secrets_of(Channel.objects.get(name="crm"))
+    page = console.post(ROTATE, fields, follow=True)
+    assert "not shown again" in told(page)
+    assert "whsec_" not in page.content.decode()
+    assert secrets_of(Channel.objects.get(name="crm")) == before
+    without = console.post(ROTATE, {"confirmed": "yes", "reason": "x"}, follow=True)
+    assert "Nothing was rotated" in told(without)
+    assert secrets_of(Channel.objects.get(name="crm")) == before
+
+
+def test_the_confirmation_of_a_second_rotation_says_which_secret_ends(console: Client) -> None:
+    channels.create(**CRM, actor="test")
+    assert "will refuse posts" not in console.get(ROTATE).content.decode()
+    console.post(ROTATE, confirmed(console))
+    assert "will refuse posts" in console.get(ROTATE).content.decode()
+
+
+@pytest.mark.parametrize("page", ["change", "activate", "deactivate", "rotate-secret", "test"])
 def test_an_unknown_channel_leads_back_with_a_message(console: Client, page: str) -> None:
     for key in ("nowhere", "%00"):
         send = console.get if page == "change" else console.post

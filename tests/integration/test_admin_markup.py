@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 
-from engagements import channels, services
+from engagements import channels, operations, services
 from engagements.models import Engagement, Pipeline
 from engagements.services import produce
 from tests.support.console import (
@@ -38,6 +38,11 @@ def test_no_page_holds_what_a_policy_of_self_would_block(console: Client) -> Non
     produce(user_id="alice", payload={"text": HOSTILE_TEXT}, causal_parent=broken.id)
     services.pause("bob", actor="test", reason=HOSTILE_TEXT)
     chosen = {"action": "replay_selected", "index": "0", "_selected_action": str(broken.id)}
+    confirmation = console.get(address("channel", "crm/rotate-secret/")).context["confirmation"]
+    rotation = {**dict(confirmation.hidden), "confirmed": "yes", "reason": HOSTILE_TEXT[:100]}
+    going = operations.prepare("purge", ["alice"], scope=HOSTILE_TEXT, actor="a-operator", selected=True)
+    operations.confirm(going.token, shown=1, actor="a-operator", reason=HOSTILE_TEXT)
+    produce(user_id="alice", payload={})
     pages = [
         console.get("/admin/"),
         *(console.get(address(model)) for model in LISTS),
@@ -45,13 +50,15 @@ def test_no_page_holds_what_a_policy_of_self_would_block(console: Client) -> Non
         console.get(address("engagement", f"{broken.id}/change/")),
         console.get(address("engagement", "add/")),
         console.post(address("engagement", "add/"), add_fields(payload=HOSTILE_TEXT)),
-        console.post(address("engagement"), chosen),
+        console.post(address("engagement"), chosen, follow=True),
+        console.get(address("operation", f"{going.token}/change/")),
         console.get(address("pipeline", "alice/change/")),
         console.get(address("pipeline", "alice/purge/")),
         console.get(address("pipeline", "alice/skip/")),
         console.get(address("channel", "add/")),
         console.get(address("channel", "crm/change/")),
-        console.post(address("channel", "crm/rotate-secret/")),
+        console.get(address("channel", "crm/rotate-secret/")),
+        console.post(address("channel", "crm/rotate-secret/"), rotation),
     ]
     for page in pages:
         assert page.status_code == 200, page.request["PATH_INFO"]

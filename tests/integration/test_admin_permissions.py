@@ -5,9 +5,11 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from engagements import channels, services
-from engagements.models import AuditEntry, Channel, Engagement, Pipeline
+from engagements import channels, operations, services
+from engagements.models import AuditEntry, Channel, Engagement, Operation, Pipeline
+from engagements.operations import Action
 from engagements.services import produce
 from tests.support.console import LISTS, add_fields, address, console_of, failed, member, operator, viewer
 
@@ -55,6 +57,8 @@ def forgeries(broken: Engagement, pending: Engagement) -> list[tuple[str, dict[s
         (address("pipeline", "add/"), {"user_id": "bob"}),
         (address("pipeline", "alice/change/"), {"depth": "0"}),
         (address("pipeline", "alice/delete/"), {"post": "yes"}),
+        (address("worker", "pause-everything/"), confirmed),
+        (address("worker", "resume-everything/"), confirmed),
         (address("pipeline", "alice/pause/"), {}),
         (address("pipeline", "alice/resume/"), {}),
         (address("pipeline", "alice/end-session/"), {}),
@@ -62,10 +66,16 @@ def forgeries(broken: Engagement, pending: Engagement) -> list[tuple[str, dict[s
         (address("pipeline", "alice/skip/"), {"head": str(pending.id), **confirmed}),
         (address("pipeline"), {"action": "pause_selected", **users}),
         (address("pipeline"), {"action": "resume_selected", **users}),
+        (address("pipeline"), {"action": "purge_selected", **users}),
+        (address("pipeline"), {"action": "purge_selected", "select_across": "1", **users}),
+        (address("engagement"), {"action": "replay_selected", "select_across": "1", **chosen}),
+        (address("worker", "unordered/purge/"), {}),
+        *operation_forgeries(),
         (address("channel", "add/"), {"name": "new", "kind": "log", "url": ""}),
         (address("channel", "crm/deactivate/"), {}),
         (address("channel", "crm/activate/"), {}),
-        (address("channel", "crm/rotate-secret/"), {}),
+        (address("channel", "crm/rotate-secret/"), confirmed),
+        (address("channel", "crm/test/"), {}),
         (address("channel", "crm/change/"), {"active": ""}),
         (address("channel", "crm/delete/"), {"post": "yes"}),
         (address("auditentry", "add/"), {"actor": "me"}),
@@ -73,9 +83,27 @@ def forgeries(broken: Engagement, pending: Engagement) -> list[tuple[str, dict[s
     ]
 
 
+def operation_forgeries() -> list[tuple[str, dict[str, str]]]:
+    """Confirming and stopping what an operator has begun with, or what the viewer claims to have."""
+    waits, mine = (
+        operations.prepare(Action.PURGE, ["alice"], scope="alice", actor=actor, selected=True)
+        for actor in ("a-operator", "a-viewer")
+    )
+    going = operations.prepare(Action.REPLAY, [], scope="none", actor="a-operator", selected=True)
+    Operation.objects.filter(token=going.token).update(started_at=timezone.now())
+    confirmed = {"confirmed": "yes", "reason": "because", "shown": "1"}
+    return [
+        (address("operation", "add/"), {"scope": "all"}),
+        (address("operation", f"{going.token}/delete/"), {"post": "yes"}),
+        *((address("operation", f"{one.token}/change/"), confirmed) for one in (waits, mine, going)),
+        *((address("operation", f"{one.token}/stop/"), {}) for one in (waits, mine, going)),
+    ]
+
+
 def everything() -> list[object]:
     """What must not change."""
-    return [list(model.objects.order_by("pk").values()) for model in (Engagement, Pipeline, Channel, AuditEntry)]
+    models = (Engagement, Pipeline, Channel, AuditEntry, Operation)
+    return [list(model.objects.order_by("pk").values()) for model in models]
 
 
 def test_a_viewer_sees_every_page_without_a_button(broken: Engagement, crm: Channel) -> None:
@@ -86,15 +114,26 @@ def test_a_viewer_sees_every_page_without_a_button(broken: Engagement, crm: Chan
         text = response.content.decode()
         main = text[text.index('<div id="content"') :]
         assert 'method="post"' not in main.replace('id="changelist-form" method="post"', ""), page
-        for word in ("addlink", "Purge", "Pause", "Replay", "Switch off", "Add a child", "<select"):
+        for word in (
+            "addlink",
+            "Purge",
+            "Pause",
+            "Replay",
+            "Switch off",
+            "Rotate",
+            "Send a test",
+            "Add a child",
+            "<select",
+        ):
             assert word not in main, (page, word)
 
 
 def test_a_forged_request_of_a_viewer_is_refused_and_changes_nothing(
     broken: Engagement, pending: Engagement, crm: Channel
 ) -> None:
-    console, before = viewer(), everything()
-    for page, fields in forgeries(broken, pending):
+    console, forged = viewer(), forgeries(broken, pending)
+    before = everything()
+    for page, fields in forged:
         assert console.post(page, fields).status_code == 403, (page, fields)
     assert everything() == before
 
@@ -120,8 +159,9 @@ def test_a_producer_adds_engagements_and_operates_nothing(broken: Engagement) ->
 
 
 def test_whoever_has_not_logged_in_is_sent_to_the_login(broken: Engagement, pending: Engagement, crm: Channel) -> None:
-    console, before = Client(), everything()
-    for page, fields in forgeries(broken, pending):
+    console, forged = Client(), forgeries(broken, pending)
+    before = everything()
+    for page, fields in forged:
         response = console.post(page, fields)
         assert response.status_code == 302
         assert response.headers["Location"].startswith("/admin/login/"), page

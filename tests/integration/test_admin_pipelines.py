@@ -166,8 +166,56 @@ def test_a_page_explains_who_waits_behind_what(console: Client) -> None:
     produce(user_id="alice", payload={})
     page = console.get(address("pipeline", "alice/change/")).content.decode()
     assert "Waits for its parent" in page
-    assert "of user bob" in page
+    assert f'of user <a class="delivery-user" href="{address("pipeline", "bob/change/")}">' in page
     assert "first in line" in page
+
+
+def test_a_page_follows_a_chain_of_waiting_to_the_one_who_holds_up_all(console: Client) -> None:
+    root = produce(user_id="carol", payload={}).engagement
+    middle = produce(user_id="bob", payload={}, causal_parent=root.id).engagement
+    produce(user_id="alice", payload={}, causal_parent=middle.id)
+    answer = console.get(address("pipeline", "alice/change/"))
+    assert [state.user_id for state in answer.context["chain"]] == ["bob", "carol"]
+    assert "Stuck behind" in answer.content.decode()
+    answer = console.get(address("pipeline", "carol/change/"))
+    assert "Stuck behind" not in answer.content.decode()
+    assert "1 waits for it" in answer.content.decode()
+
+
+def test_deadlines_count_down_unless_they_stand_still(console: Client) -> None:
+    fill(1)
+    assert "data-countdown" in line_on(console)
+    services.pause_everything(actor="test")
+    assert "data-countdown" not in line_on(console)
+    text = console.get(address("pipeline", "alice/change/")).content.decode()
+    assert "Everything is paused" in text
+    assert "Everything is paused" in console.get(address("pipeline")).content.decode()
+    services.resume_everything(actor="test")
+    services.pause("alice", actor="test")
+    assert "stands still" in line_on(console)
+    assert "Everything is paused" not in console.get(address("pipeline")).content.decode()
+
+
+def line_on(console: Client) -> str:
+    """The part of alice's page with her line."""
+    text = console.get(address("pipeline", "alice/change/")).content.decode()
+    return text[text.index('id="pipeline-line"') : text.index('id="pipeline-history"')]
+
+
+def test_a_page_judges_the_order_of_what_happened(console: Client) -> None:
+    first, second, _ = fill(3)
+    attempt("alice", "delivered", seconds=0)
+    attempt("alice", "delivered", seconds=0)
+    for page in ("change", "proof"):
+        text = console.get(address("pipeline", f"alice/{page}/")).content.decode()
+        assert text.count("✓ holds") == 5, page
+        assert "✗" not in text, page
+    # As if the first had been delivered after the second.
+    Engagement.objects.filter(id=first.id).update(sequence=9)
+    for page in ("change", "proof"):
+        text = console.get(address("pipeline", f"alice/{page}/")).content.decode()
+        assert "✗ violated" in text, page
+        assert f"{first.id} (sequence 9) came after {second.id} (sequence 2)" in text, page
 
 
 def test_a_page_shows_what_was_settled_with_its_sequence(console: Client) -> None:
@@ -183,13 +231,13 @@ def test_one_in_service_stands_first_whatever_arrives_after_it(console: Client) 
     [first] = fill(1)
     assert take("alice").id == first.id
     late = produce(user_id="alice", payload={}, produced_at=first.produced_at - timedelta(minutes=1)).engagement
-    line = [row for row, _ in console.get(address("pipeline", "alice/change/")).context["line"]]
+    line = [row.engagement for row, *_ in console.get(address("pipeline", "alice/change/")).context["line"]]
     assert [row.id for row in line] == [first.id, late.id]
     assert (line[0].sequence, line[0].attempts) == (1, 1)
     assert (line[1].sequence, line[1].late) == (None, True)
 
 
-@pytest.mark.parametrize("page", ["change", "pause", "purge", "skip"])
+@pytest.mark.parametrize("page", ["change", "pause", "purge", "skip", "proof"])
 def test_an_unknown_user_leads_back_with_a_message(console: Client, page: str) -> None:
     for key in ("nobody", "%00", str(uuid4())):
         response = console.post if page == "pause" else console.get

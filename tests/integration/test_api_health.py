@@ -19,9 +19,10 @@ from engagements import broker, liveness, metrics, services
 from engagements.api import health
 from engagements.models import Engagement, SettledCount
 from engagements.services import produce, produce_bulk
-from engagements.store import workers
+from engagements.store import beat, workers
 from engagements.store.connection import current
 from tests.support.console import attempt
+from tests.support.history import settled, start_counting
 from tests.support.store import Connect
 
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -50,7 +51,7 @@ def test_a_process_that_answers_is_healthy_without_a_database() -> None:
 @pytest.mark.django_db
 def test_ready_needs_a_worker_alive(broker_url: str) -> None:
     assert missing() == ["workers"]
-    incarnation = workers.start(current(), "w1")
+    incarnation = workers.start(current(), "w1").incarnation
     assert missing() == []
     workers.stop(current(), "w1", incarnation)
     assert missing() == ["workers"]
@@ -165,6 +166,23 @@ def test_what_settles_is_counted_once_and_never_uncounted(broker_url: str) -> No
         assert counted["engagements_settled_total expired"] == 0
     Engagement.objects.all().delete()
     assert totals() == counted
+
+
+@pytest.mark.django_db
+def test_delivery_latency_is_a_histogram(broker_url: str) -> None:
+    start_counting(current(), ago=60)
+    settled(current(), 2, ago=30, latency=0.03)
+    settled(current(), 1, ago=30, latency=3.0)
+    settled(current(), 9, ago=30, latency=3.0, status="expired")
+    beat.tick(current())
+    metrics.forget()
+    found = samples()
+    name = "engagements_delivery_latency_seconds"
+    bounds = {le: found[f"{name}_bucket {le}"] for le in ("0.001", "0.016", "0.032", "2.048", "4.096", "+Inf")}
+    assert list(bounds.values()) == [0, 0, 2, 2, 3, 3]
+    assert found[f"{name}_count"] == 3
+    assert found[f"{name}_sum"] == pytest.approx(3.06)
+    assert found["engagements_beat_silent_seconds"] < 5
 
 
 @pytest.mark.django_db

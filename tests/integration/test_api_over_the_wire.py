@@ -2,77 +2,23 @@
 
 import http.client
 import json
-import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from deliveryproject.local.ports import free_port
 from tests.support.console import HOSTILE_USERS
-from tests.support.databases import CHECKOUT
+from tests.support.databases import Databases
+from tests.support.web import Server, serving
 
 LIMIT = 8 * 1024 * 1024
 
 
-class Server:
-    """A web server process and a key for it."""
-
-    def __init__(self, port: int, key: str) -> None:
-        self.port, self.key = port, key
-
-    def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> tuple[int, str, Any]:
-        """Status, content type and parsed body; the target goes out as it is."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.putrequest(method, target, skip_accept_encoding=True)
-            sent = {"Authorization": f"Bearer {self.key}", **headers}
-            if body is not None:
-                sent = {"Content-Type": "application/json", "Content-Length": str(len(body)), **sent}
-            for name, value in sent.items():
-                connection.putheader(name.replace("_", "-"), value)
-            connection.endheaders(body)
-            response = connection.getresponse()
-            text = response.read()
-            return response.status, response.headers["Content-Type"], json.loads(text) if text else None
-        finally:
-            connection.close()
-
-
-@contextmanager
-def process(environment: dict[str, str], port: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "uvicorn", "deliveryproject.asgi:application", "--port", str(port)]
-    server = subprocess.Popen([*command, "--log-level", "warning"], cwd=CHECKOUT, env=environment)
-    try:
-        limit = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the web server ended"
-                assert time.monotonic() < limit
-                time.sleep(0.05)
-        yield
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
 @pytest.fixture(scope="module")
-def server(databases: Any, broker_url: str) -> Iterator[Server]:
-    environment = {**os.environ, "DATABASE_URL": databases.migrated(), "BROKER_URL": broker_url}
-    make_key = [sys.executable, "manage.py", "create_api_key", "wire", "--role", "operator"]
-    key = subprocess.run(make_key, cwd=CHECKOUT, env=environment, check=True, capture_output=True, text=True)
-    port = free_port()
-    with process(environment, port):
-        yield Server(port, key.stdout.strip())
+def server(databases: Databases, broker_url: str) -> Iterator[Server]:
+    with serving(databases.migrated(), broker_url) as started:
+        yield started
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from engagements import liveness
 from engagements.domain.ring import queue_of
 from engagements.models import Engagement, Pipeline, Worker
 from engagements.services import produce, produce_bulk
-from engagements.store import workers
+from engagements.store import everything, workers
 from engagements.store.connection import current
 from tests.support.api import Caller
 from tests.support.brokers import Broker
@@ -119,7 +119,9 @@ def test_the_depth_is_asked_from_every_kind_of_broker(broker: Broker, celery_at:
         simple = connection.SimpleQueue(queue, queue_opts={"expires": 60})
         for _ in range(3):
             simple.put({})
-        assert broker_looks.depths([queue, f"{queue}-none", queue]) == {queue: 3, f"{queue}-none": 0}
+        found = broker_looks.looks([queue, f"{queue}-none", queue])
+        assert {name: look.messages for name, look in found.items()} == {queue: 3, f"{queue}-none": 0}
+        assert found[queue].consumers == (0 if broker.url.startswith("amqp") else None)
         simple.clear()
         simple.close()
 
@@ -147,3 +149,23 @@ def test_without_a_broker_the_depth_is_null_and_nobody_waits(
     began = time.monotonic()
     listed()
     assert time.monotonic() - began < 1  # after a failure the broker is left alone for a moment
+
+
+def test_everything_can_be_paused_and_resumed() -> None:
+    operator = Caller("operator")
+    running = {"paused": False, "paused_at": None, "resuming": False}
+    assert operator.get("queues/pause/").body == running
+    paused = operator.post("queues/pause/", {"reason": "storm"}).body
+    assert (paused["paused"], paused["resuming"]) == (True, False)
+    assert paused["paused_at"].endswith("Z")
+    assert operator.get("queues/pause/").body == paused
+    assert operator.post("queues/resume/", {}).body == running
+
+
+def test_a_pause_amid_a_resume_is_refused() -> None:
+    operator = Caller("operator")
+    operator.post("queues/pause/", {})
+    everything.begin_resume(current())
+    answer = operator.post("queues/pause/", {})
+    assert answer.status == 409
+    assert "pause it again when that is done" in answer.body["detail"]

@@ -22,6 +22,7 @@ def test_the_settings_as_they_come_are_in_order() -> None:
         ("PENDING_TIMEOUT_SECONDS", 0, "above 0 and at most 3600"),
         ("PENDING_TIMEOUT_SECONDS", 3601, "above 0 and at most 3600"),
         ("RETENTION_DAYS", -1, "0 or more"),
+        ("RATE_LIMIT_REQUESTS_PER_SECOND", -1, "0 or more"),
         ("WEBHOOK_ATTEMPT_SECONDS", 0, "above 0"),
         ("LATE_POLICY", "expired", "deliver or expire"),
     ],

@@ -9,7 +9,7 @@ from engagements.management.demo.screen import Screen
 from engagements.management.demo.stage import CHANNEL, KIND, Cast, Stage
 from engagements.management.demo.verdict import show_verdict
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 
 @pytest.fixture

@@ -3,10 +3,13 @@
 import asyncio
 from uuid import UUID, uuid4
 
-from engagements.models import Attempt, Engagement
+from engagements.models import Attempt, Engagement, Rollup, SettledCount
 from engagements.services import produce, produce_bulk
+from engagements.store.connection import Connection
+from engagements.store.rollups import COARSE_SECONDS, FINE_SECONDS
 from tests.support.channels import Gate, delivered, never
 from tests.support.engines import OpenDesk, StartEngine
+from tests.support.history import settled, start_counting
 from tests.support.store import engagement, pipeline, status, until
 from workers.channels.base import Delivered, Delivery, Failed, Outcome, Retry
 
@@ -198,3 +201,13 @@ def test_channels_that_never_wait_are_called_at_once(start_engine: StartEngine, 
     engine.submit(["ann"])
     until(lambda: status(one) == "delivered", "the log's line")
     assert delivered is not never
+
+
+def test_what_has_settled_is_counted_without_anybody_asking(start_engine: StartEngine, conn: Connection) -> None:
+    start_counting(conn, ago=60)
+    settled(conn, 3, ago=30)
+    start_engine()
+    start_engine("w2")
+    until(lambda: SettledCount.objects.get(status="delivered").total > 0, "an engine to count")
+    assert SettledCount.objects.get(status="delivered").total == 3
+    assert {row.width_seconds: row.settled for row in Rollup.objects.all()} == {FINE_SECONDS: 3, COARSE_SECONDS: 3}

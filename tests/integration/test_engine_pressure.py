@@ -13,6 +13,7 @@ from tests.support.store import pipeline, start_worker
 from workers.channels.base import Delivered, Delivery, Outcome
 from workers.engine.channelset import ChannelSet, read_configs
 from workers.engine.course import Course
+from workers.engine.crowd import Crowd
 from workers.engine.lane import Lane
 from workers.engine.trust import Trust
 
@@ -35,6 +36,7 @@ async def with_course(limit: int, story: Callable[[Course], Awaitable[None]]) ->
         channels=channels,
         trust=trust,
         claims=lanes[0],
+        crowd=Crowd(lanes[0]),
         limit=limit,
         settled=lambda ids: None,
     )

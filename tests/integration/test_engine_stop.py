@@ -110,7 +110,7 @@ def test_a_superseded_engine_steps_aside(
     engine.submit(["ann"])
     until(lambda: desk.running, "the attempt")
 
-    incarnation = workers.start(conn, "w1")
+    incarnation = workers.start(conn, "w1").incarnation
     until(lambda: terminations, "its farewell")
     engine.stop()
 

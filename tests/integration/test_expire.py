@@ -6,8 +6,8 @@ import pytest
 
 from engagements import services
 from engagements.services import produce
-from engagements.store import expire, lease, settle, unordered
-from engagements.store.connection import Connection
+from engagements.store import beat, expire, lease, settle, unordered
+from engagements.store.connection import Connection, run
 from tests.support.store import claim_one, engagement, line, overdue, pipeline, settlement, start_worker, status
 from workers.tasks import sweep
 
@@ -138,6 +138,16 @@ def test_beats_task_sweeps_and_wakes_the_children(conn: Connection) -> None:
     sweep()
     assert status(parent) == "expired"
     assert claim_one(conn, "ann").id == child
+
+
+def test_beat_is_known_to_live_while_its_messages_are_done(conn: Connection) -> None:
+    assert beat.silent_seconds(conn) is None
+    sweep()
+    assert 0 <= (beat.silent_seconds(conn) or 0) < 5
+    run(conn, "UPDATE engagements_beattick SET at = at - interval '1 min'")
+    assert (beat.silent_seconds(conn) or 0) > 59
+    sweep()
+    assert (beat.silent_seconds(conn) or 0) < 5
 
 
 def test_what_expired_unattempted_says_what_it_waited_for(conn: Connection) -> None:

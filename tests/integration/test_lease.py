@@ -299,14 +299,14 @@ def test_renewing_prolongs_what_is_held_and_names_what_is_not(conn: Connection) 
 def test_a_released_head_is_the_next_one_attempted(conn: Connection) -> None:
     one, _ = make(), make()
     grant = claim_one(conn, "ann")
-    lease.release(conn, {"ann": grant.token}, worker="w1")
+    lease.release(conn, {"ann": grant.token}, worker="w1", incarnation=1)
     again = claim_one(conn, "ann")
     assert (again.id, again.sequence, again.attempt) == (one, grant.sequence, 2)
 
 
 def test_releasing_nothing_is_nothing(conn: Connection) -> None:
-    lease.release(conn, {}, worker="w1")
-    lease.release(conn, {"unknown": 7}, worker="w1")
+    lease.release(conn, {}, worker="w1", incarnation=1)
+    lease.release(conn, {"unknown": 7}, worker="w1", incarnation=1)
 
 
 def test_a_claim_whose_answer_was_lost_is_undone(conn: Connection) -> None:

@@ -23,7 +23,7 @@ def make(user: str = "ann", **fields: object) -> UUID:
 
 
 def test_a_worker_is_alive_from_its_start_until_five_seconds_without_a_heartbeat(conn: Connection) -> None:
-    incarnation = workers.start(conn, "w1")
+    incarnation = workers.start(conn, "w1").incarnation
     workers.start(conn, "w0")
     assert workers.alive(conn) == ["w0", "w1"]
     conn.execute("UPDATE engagements_worker SET heartbeat_at = clock_timestamp() - interval '5.1 s'")
@@ -33,17 +33,17 @@ def test_a_worker_is_alive_from_its_start_until_five_seconds_without_a_heartbeat
 
 
 def test_a_worker_that_stopped_is_dead_at_once_and_may_come_back(conn: Connection) -> None:
-    first = workers.start(conn, "w1")
+    first = workers.start(conn, "w1").incarnation
     workers.stop(conn, "w1", first)
     assert workers.alive(conn) == []
     assert not workers.beat(conn, "w1", first)
-    assert workers.start(conn, "w1") == first + 1
+    assert workers.start(conn, "w1").incarnation == first + 1
     assert workers.alive(conn) == ["w1"]
 
 
 def test_an_old_incarnation_neither_beats_nor_stops_the_new_one(conn: Connection) -> None:
-    first = workers.start(conn, "w1")
-    second = workers.start(conn, "w1")
+    first = workers.start(conn, "w1").incarnation
+    second = workers.start(conn, "w1").incarnation
     assert not workers.beat(conn, "w1", first)
     workers.stop(conn, "w1", first)
     assert workers.beat(conn, "w1", second)

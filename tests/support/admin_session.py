@@ -13,7 +13,8 @@ class AdminSession:
 
     def __init__(self, url: str, *, name: str, password: str) -> None:
         self.url = url
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
         login = "/admin/login/?next=/admin/"
         where, _ = self._send(login, username=name, password=password)
         assert where == f"{url}/admin/", "not logged in"
@@ -23,6 +24,16 @@ class AdminSession:
         page = "/admin/engagements/engagement/add/"
         where, text = self._send(page, user_id=user, channel=channel, payload=payload)
         assert where != self.url + page, f"refused: {re.findall('errorlist.*?</ul>', text, re.DOTALL)}"
+
+    def open(self, page: str) -> str:
+        """What a page shows. Raises HTTPError when it is refused."""
+        return self._open(page)[1]
+
+    def send(self, page: str, **fields: str) -> str:
+        """Fill in the form of a page and send it; the path of the page that it led to."""
+        where, text = self._send(page, **fields)
+        assert "errornote" not in text, f"refused: {re.findall('errorlist.*?</ul>', text, re.DOTALL)}"
+        return where.removeprefix(self.url)
 
     def _send(self, page: str, **fields: str) -> tuple[str, str]:
         """Open the page and send its form; where that led, and what was shown there."""

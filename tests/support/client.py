@@ -29,7 +29,8 @@ class Api:
     def __init__(self, url: str, key: str) -> None:
         self.url = url
         self._address = urlsplit(url)
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self.port = self._address.port
+        self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def call(self, method: str, path: str, body: object = None) -> Reply:
         """One call; the path is given without its prefix. Raises OSError or HTTPException when there is no answer."""
@@ -38,7 +39,7 @@ class Api:
         )
         try:
             data = None if body is None else json.dumps(body).encode()
-            connection.request(method, PREFIX + path, data, self._headers)
+            connection.request(method, PREFIX + path, data, self.headers)
             response = connection.getresponse()
             text = response.read()
         finally:

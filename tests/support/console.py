@@ -1,17 +1,14 @@
 """Operators in front of the admin: who they are, what they send, and how many statements a page costs."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 from uuid import UUID
 
-import psycopg
-import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from benchmarks.statements import counted_statements as counted_statements
 from engagements.models import Engagement
 from engagements.services import produce
 from engagements.store import lease, settle
@@ -36,7 +33,7 @@ HOSTILE_USERS = [
 ]
 """User ids that are allowed, and that careless pages or addresses would trip over."""
 
-LISTS = ["engagement", "pipeline", "worker", "channel", "auditentry"]
+LISTS = ["engagement", "pipeline", "worker", "channel", "operation", "auditentry"]
 
 
 def member(group: str, **fields: Any) -> User:
@@ -89,10 +86,10 @@ def take(user_id: str, *, worker: str = "w1") -> Grant:
     return grant
 
 
-def attempt(user_id: str, outcome: str, *, answer: str = "", worker: str = "w1") -> UUID:
-    """Attempt the head of this pipeline and settle it with this outcome; its id."""
+def attempt(user_id: str, outcome: str, *, answer: str = "", worker: str = "w1", seconds: float = 0.02) -> UUID:
+    """Attempt the head of this pipeline and settle it with this outcome, as if it had lasted that long; its id."""
     grant = take(user_id, worker=worker)
-    ended = Settlement(user_id, grant.token, grant.id, outcome, answer, 0.0, 0.0, 0.02)
+    ended = Settlement(user_id, grant.token, grant.id, outcome, answer, 0.0, 0.0, seconds)
     settled = settle.settle(current(), [ended], worker=worker, serve_next=False)
     assert settled.ids == [grant.id]
     return grant.id
@@ -102,21 +99,6 @@ def failed(user_id: str) -> Engagement:
     """An engagement that its channel has refused for good."""
     produce(user_id=user_id, payload={"n": 1})
     return Engagement.objects.get(id=attempt(user_id, "failed", answer="HTTP 410: gone"))
-
-
-@contextmanager
-def counted_statements() -> Iterator[list[str]]:
-    """Every statement sent to PostgreSQL meanwhile, Django's and the store's own."""
-    statements: list[str] = []
-    execute = psycopg.Cursor.execute
-
-    def counting(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        statements.append(str(query))
-        return execute(self, query, *args, **kwargs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(psycopg.Cursor, "execute", counting)
-        yield statements
 
 
 class _Markup(HTMLParser):

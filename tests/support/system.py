@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+import psycopg
+
 from deliveryproject.local.part import Part
 from deliveryproject.local.ports import free_port
 from deliveryproject.local.postgres import Postgres
@@ -105,7 +107,8 @@ class System:
             *("--without-gossip", "--without-mingle"),
         )
         if wait:
-            self.wait_for_workers(worker)
+            self._wait_until_it_delivers(part or worker)
+            self._wait_until_alive(worker)
 
     def start_beat(self, name: str = "beat", *, wait: bool = True) -> None:
         schedule = f"{name}-schedule"
@@ -146,13 +149,19 @@ class System:
     def wait_for_workers(self, *workers: str) -> None:
         """Return when these are alive and announce themselves as running now, not from an earlier life."""
         for worker in workers:
-            part = self.parts[worker]
+            self._wait_until_it_delivers(worker)
+        self._wait_until_alive(*workers)
 
-            def delivers(part: Part = part) -> bool:
-                assert part.is_running(), part.end_of_log()
-                return " delivers, incarnation" in self._log_since_start(part)
+    def _wait_until_it_delivers(self, name: str) -> None:
+        part = self.parts[name]
 
-            until(delivers, seconds=START_SECONDS, what=f"{worker} delivers")
+        def delivers() -> bool:
+            assert part.is_running(), part.end_of_log()
+            return " delivers, incarnation" in self._log_since_start(part)
+
+        until(delivers, seconds=START_SECONDS, what=f"{name} delivers")
+
+    def _wait_until_alive(self, *workers: str) -> None:
         until(
             lambda: set(workers) <= self.api.workers_alive(),
             seconds=START_SECONDS,
@@ -184,6 +193,19 @@ class System:
         assert process is not None
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def freeze_between_transactions(self, worker: str) -> None:
+        """SIGSTOP at a moment when the worker has no transaction open.
+
+        The users of one are kept until PostgreSQL ends it, 5 s later: that is tests/concurrency/test_frozen_worker.py.
+        """
+        with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
+            while True:
+                self.freeze(worker)
+                until(lambda: "active" not in _states(connection, worker), seconds=10, what="its statements have ended")
+                if not any(state.startswith("idle in transaction") for state in _states(connection, worker)):
+                    return
+                self.thaw(worker)
 
     def thaw(self, name: str) -> None:
         """SIGCONT."""
@@ -266,6 +288,12 @@ class System:
         """What the process that runs now has written: one log holds every life of a part."""
         text = part.log.read_text(errors="replace")
         return text[self._log_starts.get(part.name, 0) :]
+
+
+def _states(connection: psycopg.Connection[tuple[str]], worker: str) -> list[str]:
+    """What PostgreSQL says of each connection of this worker's engine."""
+    sql = "SELECT state FROM pg_stat_activity WHERE starts_with(application_name, %s) AND datname = current_database()"
+    return [state for (state,) in connection.execute(sql, [f"engine {worker} "])]
 
 
 class Systems:

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
-from itertools import combinations
+from hashlib import md5
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engagements.domain.ring import Ring, queue_of, worker_of
+from engagements.domain.ring import HASH_SPACE, Ring, queue_of, worker_of
 
 USERS = [f"user-{number}" for number in range(1000)]
 
@@ -105,3 +106,23 @@ def test_a_queue_is_named_after_its_worker() -> None:
     assert queue_of("w1@host") == "deliver.w1@host"
     assert worker_of("deliver.w1@host") == "w1@host"
     assert worker_of("unordered") is None
+
+
+@pytest.mark.parametrize("workers", [[], ["w1"], ["w1", "w2"], WORKERS])
+def test_the_arcs_go_once_around_and_tell_every_users_worker(workers: list[str]) -> None:
+    ring = Ring(workers)
+    arcs = ring.arcs()
+    assert [arc.begin for arc in arcs] == [0.0, *(arc.end for arc in arcs[:-1])] if arcs else not workers
+    assert all(before.worker != after.worker for before, after in pairwise(arcs))
+    for user in USERS if workers else []:
+        place = int(md5(user.encode(), usedforsecurity=False).hexdigest(), 16) / HASH_SPACE
+        [arc] = [arc for arc in arcs if arc.begin <= place < arc.end]
+        assert arc.worker == ring.worker(user)
+
+
+def test_the_shares_are_what_the_users_come_to() -> None:
+    ring = Ring(WORKERS)
+    shares = ring.shares()
+    assert sum(shares.values()) == pytest.approx(1)
+    found = Counter(ring.worker(f"someone-{number}") for number in range(20_000))
+    assert {worker: found[worker] / 20_000 for worker in WORKERS} == pytest.approx(shares, abs=0.02)

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engagements.domain.waiting import Line, Parent, PendingHead, why_waiting
+from engagements.domain.waiting import Line, Parent, PendingHead, is_blocked, why_waiting
 
 few = settings(max_examples=50, deadline=None)
 """Unit tests stay under a second or two, on a busy machine too."""
@@ -34,6 +35,7 @@ LINE = Line(
     now=NOW,
     head=HEAD,
     paused_at=None,
+    everything_paused_at=None,
     due_at=after(-1),
     worker="w1@up",
     worker_alive=True,
@@ -57,6 +59,7 @@ CASES: list[tuple[Line, str | None]] = [
     (replace(LINE, worker_alive=False), "due; its worker w1@up is dead, another takes over"),
     (replace(LINE, worker=None, worker_alive=False), "due; a worker is being chosen"),
     (replace(LINE, paused_at=after(-3600)), "paused since 2026-01-31 11:00:00 UTC"),
+    (replace(LINE, everything_paused_at=after(-3600)), "everything is paused since 2026-01-31 11:00:00 UTC"),
     (
         replace(LEASED, head=replace(SERVED, since=NOW), paused_at=after(-1)),
         "paused since 2026-01-31 11:59:59 UTC; attempt 2 on webhook crm is running on w1@up for 0 ms, which may finish",
@@ -122,6 +125,43 @@ def test_places_are_told_as_ordinals(place: int, text: str) -> None:
     sentence = why_waiting(child(Parent(PARENT, "pending", "bob", place=place)))
     assert sentence is not None
     assert f"which is {text} in line" in sentence
+
+
+def blocked(**changed: Any) -> bool:
+    """Of a line that gets on: due a moment ago, its first attempt just begun; changed as said."""
+    head = {name: changed.pop(name) for name in list(changed) if name in PendingHead.__dataclass_fields__}
+    on = PendingHead("crm", "webhook", after(20), after(-1), in_service=True, attempt=1, since=after(-0.1))
+    line = Line(
+        now=NOW,
+        head=replace(on, **head),
+        paused_at=None,
+        everything_paused_at=None,
+        due_at=after(-0.2),
+        worker="w1",
+        worker_alive=True,
+        any_alive=True,
+        lease_worker="w1",
+        lease_until=after(9),
+    )
+    return is_blocked(replace(line, **changed), window=timedelta(seconds=0.1))
+
+
+def test_blocked_is_what_cannot_go_or_should_have_gone() -> None:
+    waits = {"in_service": False, "lease_until": None, "lease_worker": None}
+    assert not blocked()
+    assert not blocked(due_at=after(-60))
+    assert blocked(due_at=after(-60), since=after(-2))
+    assert blocked(attempt=2)
+    assert blocked(lease_until=after(-1))
+    assert blocked(worker_alive=False)
+    assert not blocked(**waits)
+    assert not blocked(**waits, due_at=after(0.1))
+    assert blocked(**waits, due_at=after(5))
+    assert not blocked(**waits, due_at=after(-3))
+    assert blocked(**waits, due_at=after(-3), since=after(-3))
+    for pause in ("paused_at", "everything_paused_at"):
+        assert not blocked(worker_alive=False, attempt=5, **{pause: after(-60)})
+    assert not is_blocked(replace(CASES[0][0], head=None), window=timedelta())
 
 
 times = st.none() | st.floats(-100, 100).map(after)
