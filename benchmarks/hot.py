@@ -51,7 +51,7 @@ class Hot:
         yield Work("settle one", 1, lambda: settle.settle(conn, self._settlements("delivered")[:1], worker="w1"))
         yield Work("retry", len(self.held), lambda: settle.postpone(conn, self._settlements("retry"), worker="w1"))
         yield Work("renew", len(self.held), lambda: lease.renew(conn, self.tokens))
-        yield Work("release", len(self.held), lambda: lease.release(conn, self.tokens, worker="w1"))
+        yield Work("release", len(self.held), lambda: lease.release(conn, self.tokens, worker="w1", incarnation=1))
         yield Work("poll", 2000, lambda: workers.due(conn, "w1", limit=2000))
         yield Work("poll, nothing due", 1, lambda: workers.due(conn, "idle", limit=2000))
         yield Work("forgotten", len(self.asleep), lambda: workers.forgotten(conn, "idle", limit=2000))

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from benchmarks.bench import stage
 from benchmarks.explain import Ran, watched
 from benchmarks.large import load
+from benchmarks.stage import stage
 
 SMALL_USERS, SMALL_ENGAGEMENTS = 200, 1000
 

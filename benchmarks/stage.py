@@ -1,10 +1,8 @@
-"""The stage of every benchmark: embedded servers in a directory that goes away, and workers started on demand."""
+"""The stage of what is measured inside one process: embedded servers in a directory that goes away, Django set up."""
 
 import os
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +11,6 @@ from pathlib import Path
 from deliveryproject.local.ports import free_port
 from deliveryproject.local.postgres import Postgres
 from deliveryproject.local.valkey import Valkey
-
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
@@ -52,36 +48,3 @@ def stage() -> Iterator[Path]:
         for part in reversed(parts):
             part.stop()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def worker(directory: Path, name: str = "bench") -> Iterator["subprocess.Popen[bytes]"]:
-    """One delivery worker process, as production starts it; stopped by SIGTERM at the end."""
-    with (directory / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "deliveryproject", "worker", "-n", f"{name}@bench", "-l", "WARNING"],
-            cwd=CHECKOUT,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def order_violations() -> int:
-    """Neighbours in one user's recorded sequence that stand against (order time, arrival): must be 0."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("""
-            SELECT count(*) FROM (
-                SELECT (order_time, arrival) < lag((order_time, arrival)) OVER line AS back
-                FROM (SELECT user_id, sequence, order_time, arrival FROM engagements_engagement
-                    WHERE sequence IS NOT NULL AND NOT late) e
-                WINDOW line AS (PARTITION BY user_id ORDER BY sequence)
-            ) pairs WHERE back""")
-        [(count,)] = cursor.fetchall()
-    return int(count)

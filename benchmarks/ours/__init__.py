@@ -1,0 +1,1 @@
+"""This project, measured as it runs in production."""
