@@ -70,6 +70,8 @@ def broker_settings() -> dict[str, Any]:
         result_backend=None,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        # Whoever can publish could stop workers by it. Signals stop them, and the console shows them.
+        worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         enable_utc=True,
         timezone="UTC",

@@ -57,6 +57,13 @@ LATE_POLICY = env.str("LATE_POLICY", default=DEFAULTS["LATE_POLICY"])
 RETENTION_DAYS = env.float("RETENTION_DAYS", default=DEFAULTS["RETENTION_DAYS"])
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", default=DEFAULTS["WEBHOOK_ALLOW_PRIVATE"])
 WEBHOOK_ATTEMPT_SECONDS = env.float("WEBHOOK_ATTEMPT_SECONDS", default=DEFAULTS["WEBHOOK_ATTEMPT_SECONDS"])
+PAYLOAD_MASKED_FIELDS = env.list("PAYLOAD_MASKED_FIELDS", default=DEFAULTS["PAYLOAD_MASKED_FIELDS"])
+
+RATE_LIMIT_REQUESTS_PER_SECOND = env.float("RATE_LIMIT_REQUESTS_PER_SECOND", default=0)
+RATE_LIMIT_REQUESTS_BURST = env.int("RATE_LIMIT_REQUESTS_BURST", default=0)
+RATE_LIMIT_ENGAGEMENTS_PER_SECOND = env.float("RATE_LIMIT_ENGAGEMENTS_PER_SECOND", default=0)
+RATE_LIMIT_ENGAGEMENTS_BURST = env.int("RATE_LIMIT_ENGAGEMENTS_BURST", default=0)
+"""How much one API key may do, over all web processes together; 0: as much as it likes."""
 
 CHANNEL_KINDS = {**DEFAULTS["CHANNEL_KINDS"]}
 """Kinds of channel by name: add your own class here by its dotted path."""
@@ -126,6 +133,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "engagements.api.user_paths.RouteByEncodedPath",
+    "csp.middleware.CSPMiddleware",
+    "deliveryproject.permissions_policy.PermissionsPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -134,6 +143,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "engagements.admin.snapshots.LiveSnapshots",
 ]
 
 ROOT_URLCONF = "deliveryproject.urls"
@@ -186,8 +196,29 @@ SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+"""Seconds from the login: a long shift. Pages that refresh themselves do not make it longer."""
+
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],  # data: for the icons in Swagger UI's style sheet
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+"""For every answer, the API's docs and error pages included: nothing inline, nothing evaluated, none from elsewhere."""
 
 # --- API ---
 

@@ -49,11 +49,15 @@ class Threads:
         if answer.chunks is None:
             await send({"type": "http.response.body", "body": answer.body})
             return
+        gone = asyncio.ensure_future(_gone(receive))
         try:
             while chunk := await loop.run_in_executor(self._pool, next, answer.chunks, b""):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if gone.done():  # servers take what is sent to nobody: a million rows would be read for nobody
+                    return
             await send({"type": "http.response.body", "body": b""})
         finally:
+            gone.cancel()
             await loop.run_in_executor(self._pool, answer.close)
 
     def _answer(self, scope: Scope, body: bytes) -> _Answer:
@@ -90,3 +94,9 @@ async def _whole(receive: Receive) -> bytes | None:
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts)
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has gone; the body has been read by then."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -105,7 +105,7 @@ class System:
                     f"worker {name}",
                     [
                         *("celery", "--app", "deliveryproject", "worker", "--hostname", name),
-                        *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+                        *("--loglevel", "INFO"),
                     ],
                     log=f"worker-{name.partition('@')[0]}",
                 )
