@@ -35,7 +35,7 @@ class Roles:
         self.admin_url = databases.empty()
         self.database = urlsplit(self.admin_url).path.removeprefix("/")
         self.prefix = f"t{secrets.token_hex(4)}_"
-        self.password = secrets.token_urlsafe(16)
+        self.password = secrets.token_hex(16)
 
     def run(self, title: str, url: str) -> None:
         """Run a block of the document as it is, but for names and passwords."""
@@ -71,7 +71,7 @@ def roles(databases: Databases) -> Iterator[Roles]:
 def broker_url(systems: Systems) -> str:
     """A Valkey with the documented user only."""
     url = systems.valkey().url
-    password = secrets.token_urlsafe(16)
+    password = secrets.token_hex(16)
     client = redis.Redis.from_url(url)
     for line in block(DOCUMENT, "redis acl").strip().splitlines():
         _, name, *rules = line.replace(">choose-one", f">{password}").split()
@@ -221,7 +221,7 @@ def test_the_console_works(system: System) -> None:
     lines = '{"user_id": "eve", "payload": {}}\n' * 3
     preview = admin.send("/admin/engagements/engagement/import/", text=lines)
     admin.send(preview, confirm="1")
-    name, password = "somebody", secrets.token_urlsafe(12)
+    name, password = "somebody", secrets.token_hex(12)
     page = admin.send(
         "/admin/auth/user/add/", username=name, password1=password, password2=password, usable_password="true"
     )
@@ -358,7 +358,7 @@ def rabbitmq(servers: Servers) -> Iterator[dict[str, str]]:
         assert os.environ.get("CI") != "true", "rabbitmqctl is not installed"
         pytest.skip("rabbitmqctl is not here, by which users of RabbitMQ are made")
     [broker] = running_broker("rabbitmq", servers)
-    tag, password = f"t{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    tag, password = f"t{secrets.token_hex(4)}", secrets.token_hex(16)
     commands = block(DOCUMENT, "rabbitmq").replace("\\\n", " ").splitlines()
     for line in commands:
         if line.startswith("#"):
