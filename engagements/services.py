@@ -19,7 +19,7 @@ from engagements.domain.ring import UNORDERED_QUEUE, worker_of
 from engagements.models import Channel, Engagement, Worker
 from engagements.store import children, everything, operate, operate_many, pipelines
 from engagements.store import produce as produce_store
-from engagements.store.connection import current
+from engagements.store.connection import current, spare_health_check
 from engagements.store.deadlock import retried
 from engagements.store.operate import LAST
 from engagements.store.operate_many import Done
@@ -344,6 +344,7 @@ def _store(
     drafts: Sequence[Draft | EngagementsError], *, switched_off: bool = False
 ) -> Sequence[Stored | Duplicate | EngagementsError]:
     def once() -> Produced:
+        spare_health_check()
         with transaction.atomic():
             produced = produce_store.insert(current(), drafts, liveness.ring(), switched_off=switched_off)
             _wake_on_commit(produced.wake)

@@ -1,10 +1,16 @@
-"""How the store's statements reach PostgreSQL: bound by the server, on Django's connection or one of the engine's."""
+"""How the store's statements reach PostgreSQL: bound by the server, on Django's connection or one of the engine's.
 
-from collections.abc import Mapping, Sequence
+docs/adr/0031-fewer-ways-to-postgresql.md.
+"""
+
+import select
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from django.db import connection
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow, dict_row
 
 Connection = psycopg.Connection[Any]
@@ -20,12 +26,26 @@ STANDSTILL_SECONDS = 5
 
 def current() -> Connection:
     """Django's connection of this thread, so that a statement takes part in the caller's transaction."""
-    # A thread keeps its connection from request to request: one that died meanwhile is found here, once per request.
+    spare_health_check()
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = connection.connection
     assert isinstance(raw, psycopg.Connection)
     return raw
+
+
+def spare_health_check() -> None:
+    """Before a transaction: find a connection that died between two requests by looking at its socket.
+
+    Django asks PostgreSQL at the first use in each request, which takes as long as a statement. It does so only where
+    the socket has something to say: one that was closed from the other side is readable, and so is a last message.
+    """
+    django: Any = connection
+    raw = django.connection
+    if raw is not None and not raw.closed and not django.health_check_done:
+        waiting = select.poll()
+        waiting.register(raw.fileno(), select.POLLIN)
+        django.health_check_done = not waiting.poll(0)
 
 
 SESSION = f"""
@@ -66,6 +86,48 @@ _SIZES = "SELECT pg_relation_size('engagements_pipeline'), pg_relation_size('eng
 def sizes(conn: Connection) -> tuple[int, ...]:
     """How large the tables are (bytes) by which plans can go wrong."""
     return tuple(fetch(conn, _SIZES)[0])
+
+
+@contextmanager
+def pipeline(conn: Connection) -> Iterator[None]:
+    """What is sent inside goes out together: each way to PostgreSQL and back costs more than a small statement does.
+
+    A connection that ends in the middle is closed: it would stay in pipeline mode, and refuse everything.
+    """
+    try:
+        with conn.pipeline():
+            yield
+    except BaseException:
+        if conn.pgconn.pipeline_status != PipelineStatus.OFF:
+            conn.close()
+        raise
+
+
+@contextmanager
+def transaction(conn: Connection) -> Iterator[None]:
+    """A transaction of few statements on a connection of its own: BEGIN goes out with the first, COMMIT with the last.
+
+    What is sent by `send` is read after the block; what `fetch` reads is waited for. Inside a transaction of the
+    caller's it is a savepoint.
+    """
+    if conn.info.transaction_status != TransactionStatus.IDLE:
+        with conn.transaction():
+            yield
+        return
+    try:
+        with pipeline(conn):
+            conn.execute("BEGIN", prepare=False)
+            yield
+            conn.execute("COMMIT", prepare=False)
+    except BaseException:
+        with suppress(psycopg.Error):  # lost: nothing is left to be undone
+            conn.rollback()
+        raise
+
+
+def send(conn: Connection, sql: str, params: Params = None) -> psycopg.Cursor[TupleRow]:
+    """Run one statement whose rows are read later; inside transaction(), once it has ended."""
+    return psycopg.Cursor(conn).execute(sql, params)
 
 
 def fetch(conn: Connection, sql: str, params: Params = None) -> list[TupleRow]:

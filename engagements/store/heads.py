@@ -16,6 +16,7 @@ from engagements.domain.causality import in_cycle
 from engagements.domain.head import Expire, Head, Raise, Serve, Wait, consider
 from engagements.domain.moves import Status
 from engagements.store.ancestors import ancestors
+from engagements.store.arrays import texts, times, uuids
 from engagements.store.connection import Connection, fetch, fetch_dicts, run
 from engagements.store.expire import expire_lines
 
@@ -26,7 +27,10 @@ ROUNDS = 50
 
 
 class Grant(NamedTuple):
-    """The right to attempt one engagement now. Times are PostgreSQL's; seconds count from the claim."""
+    """The right to attempt one engagement now. Times are PostgreSQL's; seconds count from the claim.
+
+    waiting: of this user, this one included; 0 where nobody counted.
+    """
 
     user_id: str
     token: int
@@ -39,6 +43,7 @@ class Grant(NamedTuple):
     sequence: int | None
     attempt: int
     expires_in: float
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -89,7 +94,7 @@ SET lease_worker = %(worker)s, lease_token = p.lease_token + 1, lease_until = cl
     in_service = n.id, last_order_time = GREATEST(p.last_order_time, n.order_time)
 FROM unnest(%(users)s::text[], %(ids)s::uuid[], %(order_times)s::timestamptz[]) AS n(user_id, id, order_time)
 WHERE p.user_id = n.user_id
-RETURNING p.user_id, p.lease_token, p.sequence, p.attempt
+RETURNING p.user_id, p.lease_token, p.sequence, p.attempt, p.depth
 """
 
 _SLEEP = """
@@ -132,10 +137,10 @@ class _Choice:
         if self.serve:
             self._mark()
         if self.sleep:
-            run(self.conn, _SLEEP, [list(self.sleep), list(self.sleep.values())])
+            run(self.conn, _SLEEP, [texts(list(self.sleep)), times(list(self.sleep.values()))])
 
     def _round(self) -> None:
-        heads = fetch_dicts(self.conn, _HEADS, [list(self.open), list(self.open.values())])
+        heads = fetch_dicts(self.conn, _HEADS, [texts(list(self.open)), uuids(list(self.open.values()))])
         raised: dict[UUID, datetime] = {}
         waiting: dict[UUID, dict[str, Any]] = {}
         overdue: dict[str, UUID] = {}
@@ -184,13 +189,13 @@ class _Choice:
 
     def _mark(self) -> None:
         params = {
-            "users": list(self.serve),
-            "ids": [row["id"] for row in self.serve.values()],
-            "order_times": [row["order_time"] for row in self.serve.values()],
+            "users": texts(list(self.serve)),
+            "ids": uuids([row["id"] for row in self.serve.values()]),
+            "order_times": times([row["order_time"] for row in self.serve.values()]),
             "worker": self.worker,
             "lease": timedelta(seconds=conf.lease_seconds()),
         }
-        for user, token, sequence, attempt in fetch(self.conn, _MARK, params):
+        for user, token, sequence, attempt, depth in fetch(self.conn, _MARK, params):
             row = self.serve[user]
             self.result.grants.append(
                 Grant(
@@ -205,6 +210,7 @@ class _Choice:
                     sequence=sequence,
                     attempt=attempt,
                     expires_in=(row["expires_at"] - row["now"]).total_seconds(),
+                    waiting=depth,
                 )
             )
 

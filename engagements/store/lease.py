@@ -10,7 +10,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from engagements import conf
-from engagements.store.connection import Connection, fetch, run
+from engagements.store.arrays import texts
+from engagements.store.connection import Connection, fetch, run, transaction
 from engagements.store.everything import RUNS
 from engagements.store.heads import Claim, choose
 
@@ -20,7 +21,7 @@ For the same reason IS NOT DISTINCT FROM stands below where an equality would.""
 
 _LOCK = f"""
 SELECT user_id, in_service FROM engagements_pipeline p
-WHERE user_id = ANY(%(users)s) AND due_at <= clock_timestamp() AND {UNPAUSED}
+WHERE user_id = ANY(%(users)s::text[]) AND due_at <= clock_timestamp() AND {UNPAUSED}
     AND worker IS NOT DISTINCT FROM %(worker)s AND (lease_until IS NULL OR lease_until <= clock_timestamp())
 ORDER BY user_id FOR NO KEY UPDATE SKIP LOCKED
 """
@@ -30,7 +31,7 @@ SELECT user_id, GREATEST(
     extract(epoch FROM due_at - clock_timestamp()),
     extract(epoch FROM COALESCE(lease_until, clock_timestamp()) - clock_timestamp()), 0)::float8
 FROM engagements_pipeline p
-WHERE user_id = ANY(%(users)s) AND due_at IS NOT NULL AND {UNPAUSED}
+WHERE user_id = ANY(%(users)s::text[]) AND due_at IS NOT NULL AND {UNPAUSED}
     AND worker IS NOT DISTINCT FROM %(worker)s
 """
 
@@ -41,13 +42,13 @@ def claim(conn: Connection, users: Sequence[str], *, worker: str) -> Claim:
     users: at most some hundreds, any order. Each grant's token is above every earlier one of that user; a head that was
     in service already (a retry, a takeover) is granted again, with its sequence, before anything else.
     """
-    params = {"users": list(users), "worker": worker}
-    with conn.transaction():
+    params = {"users": texts(users), "worker": worker}
+    with transaction(conn):
         locked: dict[str, UUID | None] = dict(fetch(conn, _LOCK, params))
         result = choose(conn, locked, worker=worker)
     rest = set(users) - locked.keys()
     if rest:
-        for user, seconds in fetch(conn, _WHY_NOT, {**params, "users": list(rest)}):
+        for user, seconds in fetch(conn, _WHY_NOT, {**params, "users": texts(list(rest))}):
             if seconds > 0:
                 result.asleep[user] = seconds
             else:

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from engagements import conf
 from engagements.domain.draft import user_id_problem
 from engagements.domain.errors import NotFound
 from engagements.domain.ring import Ring
-from engagements.store.connection import Connection, fetch
+from engagements.store.connection import Connection, fetch, send
 
 # One statement creates, locks (ascending by user id) and counts up. A session that runs keeps its worker while that is
 # alive, pending work keeps it in any case (the poll moves it if need be); else the ring chooses.
@@ -17,6 +20,7 @@ INSERT INTO engagements_pipeline AS p
     (user_id, worker, session_until, lease_token, attempt, sequence, depth, due_at)
 SELECT n.user_id, n.worker, clock_timestamp() + %(idle)s, 0, 0, 0, n.depth, clock_timestamp()
 FROM unnest(%(users)s::text[], %(workers)s::text[], %(depths)s::int[]) AS n(user_id, worker, depth)
+WHERE %(known)s::text IS NULL OR %(known)s::text = current_setting('delivery.known', true)
 ORDER BY n.user_id COLLATE "C"
 ON CONFLICT (user_id) DO UPDATE SET
     depth = p.depth + EXCLUDED.depth,
@@ -46,14 +50,28 @@ def enlist(conn: Connection, depths: Mapping[str, int], ring: Ring) -> tuple[dic
 
     Also PostgreSQL's time once all are locked: later than every receipt and every mark in these pipelines.
     """
+    return enlisted(send_enlist(conn, depths, ring))
+
+
+def send_enlist(
+    conn: Connection, depths: Mapping[str, int], ring: Ring, *, known: str | None = None
+) -> psycopg.Cursor[TupleRow]:
+    """The same without waiting for it, for `enlisted` to read. known: nothing is done unless `delivery.known` says so,
+    which a statement before it in this transaction has set."""
     params = {
         "users": list(depths),
         "workers": [ring.worker(user) for user in depths],
         "depths": list(depths.values()),
         "alive": list(ring.workers),
         "idle": timedelta(seconds=conf.session_idle_seconds()),
+        "known": known,
     }
-    rows = fetch(conn, _ENLIST, params)
+    return send(conn, _ENLIST, params)
+
+
+def enlisted(sent: psycopg.Cursor[TupleRow]) -> tuple[dict[str, Enlisted], datetime]:
+    """What became of send_enlist."""
+    rows = sent.fetchall()
     return {row[0]: Enlisted(*row[1:6]) for row in rows}, max(row[6] for row in rows)
 
 

@@ -17,8 +17,8 @@ from engagements.domain.errors import EngagementsError, IdReused, Invalid
 from engagements.domain.ordering import FUTURE_TOLERANCE
 from engagements.domain.ring import Ring
 from engagements.store.ancestors import ancestors
-from engagements.store.connection import Connection, fetch, run
-from engagements.store.pipelines import Enlisted, enlist
+from engagements.store.connection import Connection, fetch, pipeline, run, send
+from engagements.store.pipelines import Enlisted, enlist, enlisted, send_enlist
 from engagements.store.rows import Stored, insert_rows, rows_of
 
 
@@ -44,8 +44,10 @@ class Duplicate:
     id: UUID
 
 
+# Also leaves behind how many are known: ENLIST, which may be on its way already, does nothing if some are missing.
 _FACTS = """
-SELECT clock_timestamp(), ARRAY(SELECT name FROM engagements_channel WHERE (active OR %s) AND name = ANY(%s))
+SELECT clock_timestamp(), known.names, set_config('delivery.known', cardinality(known.names)::text, true)
+FROM (SELECT ARRAY(SELECT name FROM engagements_channel WHERE (active OR %s) AND name = ANY(%s)) AS names) known
 """
 
 _KNOWN = "SELECT id, content_digest, order_time FROM engagements_engagement WHERE id = ANY(%s)"
@@ -120,10 +122,12 @@ class _Insertion:
         self._refuse_cycles()
 
     def run(self) -> Produced:
-        self._sort_out()
+        locked = self._lock_at_once() if self._plain() else None
+        if locked is None:
+            self._sort_out()
         result = Produced(outcomes=[])
         if self.open:
-            pipelines, now = self._lock_pipelines()
+            pipelines, now = locked or self._lock_pipelines()
             rows = rows_of(self.open, pipelines, self.parent_times, now)
             inserted = insert_rows(self.conn, list(rows.values()))
             stored = {place: row for place, row in rows.items() if row.id in inserted}
@@ -149,9 +153,28 @@ class _Insertion:
         self.outcomes[place] = error
         del self.open[place]
 
+    def _plain(self) -> bool:
+        """Whether there is nothing to look at before the locks but whether the channels are known."""
+        return bool(self.open) and all(
+            draft.id is None and draft.causal_parent is None and draft.produced_at is None and not draft.unordered
+            for draft in self.open.values()
+        )
+
+    def _lock_at_once(self) -> tuple[dict[str, Enlisted], datetime] | None:
+        """The pipelines locked, on the same way to PostgreSQL as the look at the channels; None, and nothing done,
+        where one of those is not known."""
+        names = self._channels()
+        with pipeline(self.conn):
+            facts = send(self.conn, _FACTS, [self.switched_off, names])
+            sent = send_enlist(self.conn, self._depths(), self.ring, known=str(len(names)))
+        [(_, known, _)] = facts.fetchall()
+        return enlisted(sent) if len(known) == len(names) else None
+
+    def _channels(self) -> list[str]:
+        return list({draft.channel or conf.DEFAULT_CHANNEL for draft in self.open.values()})
+
     def _refuse_unknown_channels_and_future(self) -> None:
-        names = {draft.channel or conf.DEFAULT_CHANNEL for draft in self.open.values()}
-        [(now, known)] = fetch(self.conn, _FACTS, [self.switched_off, list(names)])
+        [(now, known, _)] = fetch(self.conn, _FACTS, [self.switched_off, self._channels()])
         for place, draft in list(self.open.items()):
             channel = draft.channel or conf.DEFAULT_CHANNEL
             if channel not in known:
@@ -225,8 +248,11 @@ class _Insertion:
             else:
                 named.add(parent)
 
+    def _depths(self) -> Counter[str]:
+        return Counter(draft.user_id for draft in self.open.values() if not draft.unordered)
+
     def _lock_pipelines(self) -> tuple[dict[str, Enlisted], datetime]:
-        depths = Counter(draft.user_id for draft in self.open.values() if not draft.unordered)
+        depths = self._depths()
         if depths:
             return enlist(self.conn, depths, self.ring)
         [(now,)] = fetch(self.conn, "SELECT clock_timestamp()")

@@ -11,12 +11,19 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from engagements import conf
 from engagements.store.arrays import numbers, texts, uuids
-from engagements.store.connection import Connection, fetch, run
+from engagements.store.connection import Connection, fetch, send, transaction
 from engagements.store.everything import RUNS
 from engagements.store.expire import expire_locked
 from engagements.store.heads import Grant
+
+FEW = 16
+"""So many are locked and settled on one way to PostgreSQL and back; all for nothing when somebody holds one of them.
+More are settled once it is known which could be locked."""
 
 
 class Settlement(NamedTuple):
@@ -61,6 +68,11 @@ WHERE p.lease_token = n.token AND p.in_service = n.id AND p.lease_worker IS NOT 
 ORDER BY p.user_id FOR NO KEY UPDATE OF p SKIP LOCKED
 """
 
+# Leaves behind how many could be locked: _SETTLE, which is on its way already, does nothing if some are missing.
+_LOCK_ALL = """
+SELECT set_config('delivery.locked', count(DISTINCT l.user_id)::text, true) FROM ({lock}) l
+"""
+
 _STILL_MINE = """
 SELECT p.user_id FROM engagements_pipeline p
 JOIN unnest(%s::text[], %s::bigint[], %s::uuid[]) AS n(user_id, token, id) ON p.user_id = n.user_id
@@ -79,6 +91,7 @@ _SETTLE = f"""
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(%(users)s::text[], %(ids)s::uuid[], %(outcomes)s::text[], %(answers)s::text[],
         %(ended)s::float8[], %(durations)s::float8[]) AS n(user_id, id, outcome, answer, ended_ago, duration)
+    WHERE %(locked)s::text IS NULL OR %(locked)s::text = current_setting('delivery.locked', true)
 ), settled AS (
     UPDATE engagements_engagement e
     SET status = n.outcome, settled_at = clock_timestamp(), sequence = p.sequence, attempts = p.attempt,
@@ -115,12 +128,12 @@ WITH n AS MATERIALIZED (
         lease_until = CASE WHEN next.serve THEN clock_timestamp() + %(lease)s END,
         session_until = CASE WHEN p.session_until IS NOT NULL THEN clock_timestamp() + %(idle)s END
     FROM next WHERE p.user_id = next.user_id
-    RETURNING p.user_id, p.lease_token, p.sequence,
+    RETURNING p.user_id, p.lease_token, p.sequence, p.depth,
         extract(epoch FROM p.due_at - clock_timestamp())::float8 AS due_in
 )
 SELECT next.user_id, moved.lease_token, next.id, next.payload, next.produced_at, next.causal_parent, next.late,
     next.channel, moved.sequence, 1, extract(epoch FROM next.expires_at - clock_timestamp())::float8,
-    COALESCE(next.serve, false), moved.due_in
+    moved.depth, COALESCE(next.serve, false), moved.due_in
 FROM next JOIN moved USING (user_id)
 """
 
@@ -133,19 +146,31 @@ def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str, 
     Raises psycopg.OperationalError when the connection is lost: the outcome is unknown, and calling again is safe, for
     what was settled then locks nothing and comes back as lost.
     """
+    if len(settlements) <= FEW:
+        number = str(len(settlements))
+        with transaction(conn):
+            locked = send(conn, _LOCK_ALL.format(lock=_LOCK), _keys(settlements))
+            settled = send(conn, _SETTLE, {**_columns(settlements, worker), "serve_next": serve_next, "locked": number})
+        if locked.fetchall() == [(number,)]:
+            return _read(settled, settlements, Settled())
     result = Settled()
-    with conn.transaction():
+    with transaction(conn):
         own = _lock(conn, settlements, result)
         if own:
-            for row in fetch(conn, _SETTLE, {**_columns(own, worker), "serve_next": serve_next}):
-                user, serve, due_in = row[0], row[11], row[12]
-                if serve:
-                    result.grants.append(Grant._make(row[:11]))
-                elif due_in is None:
-                    result.done.append(user)
-                else:
-                    result.asleep[user] = max(0.0, due_in)
-            result.ids += [settlement.id for settlement in own]
+            settled = send(conn, _SETTLE, {**_columns(own, worker), "serve_next": serve_next, "locked": None})
+    return _read(settled, own, result) if own else result
+
+
+def _read(settled: psycopg.Cursor[TupleRow], own: Sequence[Settlement], result: Settled) -> Settled:
+    for row in settled.fetchall():
+        user, serve, due_in = row[0], row[12], row[13]
+        if serve:
+            result.grants.append(Grant._make(row[:12]))
+        elif due_in is None:
+            result.done.append(user)
+        else:
+            result.asleep[user] = max(0.0, due_in)
+    result.ids += [settlement.id for settlement in own]
     return result
 
 
@@ -185,12 +210,12 @@ def postpone(conn: Connection, settlements: Sequence[Settlement], *, worker: str
     passed is settled as expired, unless its pipeline is paused: then it stays pending.
     """
     result = Settled()
-    with conn.transaction():
+    with transaction(conn):
         own = _lock(conn, settlements, result)
         if own:
             columns = _columns(own, worker)
-            run(conn, _LOG, columns)
-            run(conn, _POSTPONE_ENGAGEMENTS, columns)
+            send(conn, _LOG, columns)
+            send(conn, _POSTPONE_ENGAGEMENTS, columns)
             result.asleep = dict(fetch(conn, _POSTPONE, columns))
             cut = [settlement for settlement in own if settlement.outcome == "cut"]
             running = _not_paused(conn, [settlement.user_id for settlement in cut])

@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from engagements import conf
+from engagements.store.arrays import numbers, texts, uuids
 from engagements.store.connection import Connection, fetch, run
 from engagements.store.heads import Grant
 from engagements.store.settle import Settlement
@@ -25,7 +26,7 @@ WHERE e.id = ANY(ARRAY(
     ORDER BY arrival LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 RETURNING e.user_id, e.lease_token, e.id, e.payload::text, e.produced_at, e.causal_parent, e.late, e.channel,
-    NULL::bigint, e.attempts, extract(epoch FROM e.expires_at - clock_timestamp())::float8
+    NULL::bigint, e.attempts, extract(epoch FROM e.expires_at - clock_timestamp())::float8, 0
 """
 
 _SETTLE = """
@@ -96,15 +97,15 @@ def claim(conn: Connection, *, limit: int) -> list[Grant]:
 
 def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str) -> Settled:
     """Record how attempts ended: delivered, failed, expired at the deadline, or to be tried again."""
-    _, tokens, ids, outcomes, answers, delays, ended, durations = map(list, zip(*settlements, strict=True))
+    _, tokens, ids, outcomes, answers, delays, ended, durations = zip(*settlements, strict=True)
     params = {
-        "ids": ids,
-        "tokens": tokens,
-        "outcomes": outcomes,
-        "answers": answers,
-        "delays": delays,
-        "ended": ended,
-        "durations": durations,
+        "ids": uuids(ids),
+        "tokens": numbers(tokens),
+        "outcomes": texts(outcomes),
+        "answers": texts(answers),
+        "delays": numbers(delays),
+        "ended": numbers(ended),
+        "durations": numbers(durations),
         "worker": worker,
     }
     settled = Settled()

@@ -12,7 +12,7 @@ from engagements.services import produce, produce_bulk
 from engagements.store import lease, settle
 from engagements.store.connection import Connection
 from engagements.store.heads import Grant
-from tests.support.store import claim_one, engagement, overdue, pipeline, settlement, start_worker, status
+from tests.support.store import Connect, claim_one, engagement, overdue, pipeline, settlement, start_worker, status
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -54,6 +54,27 @@ def test_a_delivered_one_is_final_with_its_number_and_the_next_is_marked_with_it
     assert (row.status, row.sequence, row.attempts, row.last_error) == ("delivered", 1, 1, "")
     assert row.settled_at is not None
     assert (pipeline("ann").depth, pipeline("ann").in_service) == (1, two)
+
+
+@pytest.mark.parametrize("number", [settle.FEW, settle.FEW + 1])
+def test_one_that_somebody_holds_keeps_no_other_from_being_settled(
+    conn: Connection, connect: Connect, number: int
+) -> None:
+    """Few are locked and settled on one way, more on two."""
+    users = [f"u{n:02}" for n in range(number)]
+    ids = {user: make(user) for user in users}
+    grants = lease.claim(conn, users, worker="w1").grants
+    somebody = connect()
+    with somebody.transaction():
+        somebody.execute("SELECT FROM engagements_pipeline WHERE user_id = %s FOR UPDATE", [users[1]])
+        settled = settle.settle(conn, [settlement(grant) for grant in grants], worker="w1")
+
+    assert settled.busy == [users[1]]
+    assert (sorted(settled.done), settled.lost) == (users[:1] + users[2:], [])
+    assert {user: status(id) for user, id in ids.items()} == {
+        user: "pending" if user == users[1] else "delivered" for user in users
+    }
+    assert Attempt.objects.count() == number - 1
 
 
 def test_the_last_one_leaves_the_pipeline_idle_and_unleased(conn: Connection) -> None:
