@@ -5,7 +5,7 @@ from tests.controls.run import Run, running, user_of
 from tests.controls.sabotage import without
 from tests.support.observer import Report
 
-SETTLES = ("settle-1", "settle-2")
+SETTLES = ("settle-1", "settle-2", "settle-deep")
 
 
 def _a_worker_comes_back_with_an_old_answer(run: Run) -> Report:

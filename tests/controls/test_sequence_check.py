@@ -9,7 +9,7 @@ def _a_worker_dies_between_an_answer_and_its_settle(run: Run) -> Report:
     [first, _] = run.world.workers
     run.produce(user, ("ok", 0.3))
     run.world.advance(0.1)
-    first.disconnect({"settle-1", "settle-2"})
+    first.disconnect({"settle-1", "settle-2", "settle-deep"})
     run.world.advance(0.5)
     first.kill()
     report = run.report()

@@ -5,13 +5,14 @@ from uuid import UUID, uuid4
 
 from engagements.models import Attempt, Engagement, Rollup, SettledCount
 from engagements.services import produce, produce_bulk
-from engagements.store.connection import Connection
+from engagements.store.connection import Connection, fetch
 from engagements.store.rollups import COARSE_SECONDS, FINE_SECONDS
 from tests.support.channels import Gate, delivered, never
 from tests.support.engines import OpenDesk, StartEngine
 from tests.support.history import settled, start_counting
 from tests.support.store import engagement, pipeline, status, until
 from workers.channels.base import Delivered, Delivery, Failed, Outcome, Retry
+from workers.engine.course import DEEP
 
 
 def make(user: str = "ann", **fields: object) -> UUID:
@@ -43,6 +44,28 @@ def test_a_users_engagements_come_one_by_one_in_order(open_desk: OpenDesk, start
     assert first.fencing_token == pipeline("ann").lease_token
     assert set(Engagement.objects.values_list("status", "attempts")) == {("delivered", 1)}
     assert Attempt.objects.filter(outcome="delivered", answer="", worker="w1").count() == 200
+
+
+def test_one_with_many_waiting_is_settled_apart_from_the_others_groups(
+    open_desk: OpenDesk, start_engine: StartEngine, conn: Connection
+) -> None:
+    def lanes() -> set[str]:
+        names = fetch(conn, "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'engine w1 %'")
+        return {name.removeprefix("engine w1 ") for (name,) in names}
+
+    desk = open_desk()
+    engine = start_engine()
+    produce_bulk([{"user_id": "bob", "payload": {}, "channel": "desk"} for _ in range(DEEP - 1)])
+    engine.submit(["bob"])
+    until(lambda: pipeline("bob").depth == 0, "all of the shallow one to be settled")
+    assert lanes() & {"settle-1", "settle-2", "settle-deep"} <= {"settle-1", "settle-2"}
+
+    desk.calls.clear()
+    items = produce_bulk([{"user_id": "ann", "payload": {}, "channel": "desk"} for _ in range(DEEP + 1)])
+    engine.submit(["ann"])
+    until(lambda: pipeline("ann").depth == 0, "all of the deep one to be settled")
+    assert "settle-deep" in lanes()
+    assert desk.ids == [item.id for item in items]
 
 
 def test_users_do_not_wait_for_each_other(open_desk: OpenDesk, start_engine: StartEngine) -> None:

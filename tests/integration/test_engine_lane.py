@@ -1,6 +1,7 @@
 """A lane: one thread, one connection, and what becomes of it when the connection is lost."""
 
 import asyncio
+import threading
 
 import psycopg
 import pytest
@@ -49,6 +50,32 @@ def test_a_transaction_that_stood_still_too_long_counts_as_a_lost_connection(con
         await lane.close()
 
     asyncio.run(story())
+
+
+def test_a_call_whose_caller_has_gone_is_not_made(conn: Connection) -> None:
+    made: list[str] = []
+
+    async def story() -> None:
+        lane = Lane("test", application_name="lane")
+        begun, go_on = threading.Event(), threading.Event()
+
+        def first(own: Connection) -> None:
+            begun.set()
+            assert go_on.wait(10)
+
+        running = asyncio.ensure_future(lane.run(first))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting = asyncio.ensure_future(lane.run(lambda own: made.append("second")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await running
+        await lane.run(lambda own: made.append("third"))
+        await lane.close()
+
+    asyncio.run(story())
+    assert made == ["third"]
 
 
 def test_an_error_of_the_statement_is_not_a_lost_connection(conn: Connection) -> None:

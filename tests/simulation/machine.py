@@ -19,7 +19,7 @@ from tests.support.simulation.world import World
 
 USERS = ("ann", "bob", "cem")
 WORKERS = ("w1", "w2", "w3")
-SETTLES = ("settle-1", "settle-2")
+SETTLES = ("settle-1", "settle-2", "settle-deep")
 """The connections that come back last: what is to be settled by them is old by then."""
 
 users = st.sampled_from(USERS)

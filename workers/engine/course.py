@@ -17,7 +17,7 @@ import psycopg
 from engagements import conf
 from engagements.store import lease, settle
 from engagements.store.heads import Claim, Grant
-from engagements.store.settle import Settled
+from engagements.store.settle import FEW, Settled
 from workers.engine.agenda import BUSY_SECONDS, Agenda
 from workers.engine.attempts import attempt, attempt_now
 from workers.engine.channelset import ChannelSet, Loaded
@@ -33,6 +33,9 @@ CLAIM_USERS = 500
 
 SETTLE_USERS = 500
 """Users per settle. Larger groups cost less per engagement and let each wait longer."""
+
+DEEP = 100
+"""A user with so many waiting is not kept waiting for the others' groups, while there are few of those users."""
 
 DATABASE_PAUSE_SECONDS = 0.2
 """After a lost connection, until the next try."""
@@ -72,6 +75,8 @@ class Course:
         self._settled = settled
         self._ended: list[Ended] = []
         self._has_ended = asyncio.Event()
+        self._deep: list[Ended] = []
+        self._has_deep = asyncio.Event()
         self._stopping = False
         self._settling = 0
         self._usable_lease = conf.lease_seconds() - LEASE_MARGIN_SECONDS
@@ -198,8 +203,12 @@ class Course:
         self._end(Ended(flight, grant, "interrupted", "not sent: the worker stopped or lost its lease", 0.0, now, now))
 
     def _end(self, ended: Ended) -> None:
-        self._ended.append(ended)
-        self._has_ended.set()
+        if ended.grant.waiting >= DEEP and len(self._deep) < FEW:
+            self._deep.append(ended)
+            self._has_deep.set()
+        else:
+            self._ended.append(ended)
+            self._has_ended.set()
 
     def cut(self, users: Iterable[str]) -> None:
         """End the attempts of these users now: their leases are gone."""
@@ -244,6 +253,18 @@ class Course:
                     await self._record(lane, batch)
                 finally:
                     self._settling -= 1
+
+    async def settle_deep_forever(self, lane: Lane) -> None:
+        """The same for those with many waiting, each of whom waits for their own settle only."""
+        while True:
+            await self._has_deep.wait()
+            self._has_deep.clear()
+            batch, self._deep = self._deep, []
+            self._settling += 1
+            try:
+                await self._record(lane, batch)
+            finally:
+                self._settling -= 1
 
     async def _record(self, lane: Lane, batch: list[Ended]) -> None:
         final = [ended for ended in batch if ended.outcome in ("delivered", "failed")]
@@ -330,7 +351,7 @@ class Course:
 
     def idle(self) -> bool:
         """Whether nothing is attempted or waits to be settled."""
-        return not self.flights and not self._ended and not self._settling
+        return not self.flights and not self._ended and not self._deep and not self._settling
 
     def stop(self) -> None:
         """Start nothing any more; what runs may end."""

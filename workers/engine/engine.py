@@ -46,7 +46,11 @@ from workers.engine.unordered import UnorderedCourse
 
 logger = logging.getLogger("workers.engine")
 
-LANES = ("beat", "keep", "sweep", "claim", "settle-1", "settle-2", "unordered", "unordered-settle", "wake", "crowd")
+LANES = (
+    *("beat", "keep", "sweep", "wake", "crowd"),
+    *("claim", "settle-1", "settle-2", "settle-deep"),
+    *("unordered", "unordered-settle-1", "unordered-settle-2"),
+)
 """One database connection each. Two settle: while one commits, the other's statement runs."""
 
 USERS_IN_FLIGHT = 10_000
@@ -209,8 +213,10 @@ class Engine:
             course.claim_forever(),
             course.settle_forever(lanes["settle-1"]),
             course.settle_forever(lanes["settle-2"]),
+            course.settle_deep_forever(lanes["settle-deep"]),
             free.claim_forever(),
-            free.settle_forever(lanes["unordered-settle"]),
+            free.settle_forever(lanes["unordered-settle-1"]),
+            free.settle_forever(lanes["unordered-settle-2"]),
             parents.wake_forever(lanes["wake"]),
             crowd.serve_forever(),
         ]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from time import monotonic
 from uuid import UUID
 
 import psycopg
@@ -15,6 +16,9 @@ logger = logging.getLogger("workers.engine")
 
 IDS = 5000
 """Settled engagements per look; nearly all have no children, and an index without entries answers at once."""
+
+GATHER_SECONDS = 0.005
+"""Between two looks while nothing that settles has children: one user's settles, one by one, would double in price."""
 
 BUSY_SECONDS = 0.02
 """Until a pipeline that somebody had locked is tried again."""
@@ -43,17 +47,21 @@ class Parents:
         self._has_work.set()
 
     async def wake_forever(self, lane: Lane) -> None:
+        next_look = 0.0
         while True:
             await self._has_work.wait()
+            await asyncio.sleep(max(0.0, next_look - monotonic()))
             self._has_work.clear()
             try:
                 while self._ids:
                     ids = self._ids[:IDS]
-                    self._users.update(dict.fromkeys(await lane.run(children.users_of, ids)))
+                    users = await lane.run(children.users_of, ids)
                     del self._ids[: len(ids)]
+                    self._users.update(dict.fromkeys(users))
+                    next_look = 0.0 if users else monotonic() + GATHER_SECONDS
                 if self._users:
-                    users, self._users = self._users, {}
-                    await self._wake(lane, users)
+                    waiting, self._users = self._users, {}
+                    await self._wake(lane, waiting)
             except psycopg.OperationalError as error:
                 logger.warning("children not woken, trying again: %s", error)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)

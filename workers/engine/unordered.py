@@ -52,7 +52,7 @@ class UnorderedCourse:
         self._has_work = asyncio.Event()
         self._has_ended = asyncio.Event()
         self._stopping = False
-        self._settling = False
+        self._settling = 0
         self._usable_lease = conf.lease_seconds() - LEASE_MARGIN_SECONDS
 
     def look(self) -> None:
@@ -119,7 +119,7 @@ class UnorderedCourse:
             if batch:
                 self._settling = True
                 await self._write(lane, batch)
-                self._settling = False
+                self._settling = 0
 
     async def _write(self, lane: Lane, batch: list[Ended]) -> None:
         while True:
