@@ -8,6 +8,8 @@ from celery import bootsteps
 from celery.signals import worker_shutting_down
 from django.core.exceptions import ImproperlyConfigured
 
+from workers.garbage import spare_what_is_loaded
+
 if TYPE_CHECKING:
     from workers.engine.engine import Engine
 
@@ -40,6 +42,7 @@ class EngineStep(bootsteps.StartStopStep):
         from workers.engine.engine import Engine
 
         _allow_many_files()
+        spare_what_is_loaded()
         global _engine
         _engine = Engine(parent.hostname)
         worker_shutting_down.connect(_ask_to_stop)
