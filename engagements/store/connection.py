@@ -143,6 +143,6 @@ def fetch_dicts(conn: Connection, sql: str, params: Params = None) -> list[dict[
 
 
 def run(conn: Connection, sql: str, params: Params = None) -> int:
-    """Run one statement; the number of rows it touched."""
+    """Run one statement; the number of rows it touched, which is not known yet (-1) inside pipeline()."""
     with psycopg.Cursor(conn) as cursor:
         return cursor.execute(sql, params).rowcount
