@@ -181,7 +181,7 @@ def test_what_expires_is_swept_replayed_and_cleared_away(system: System, roles: 
 
 BEGIN_ON_MANY = """
 from engagements import operations
-for action, keys in (("pause", ["ann", "bob", "new"]), ("resume", ["ann"]), ("purge", ["bob"]), ("replay", [{id!r}])):
+for action, keys in (("pause", ["fay", "gus", "new"]), ("resume", ["fay"]), ("purge", ["gus"]), ("replay", [{id!r}])):
     made = operations.prepare(action, keys, scope="many", actor="x", selected=True)
     operations._begin(made.token, shown=made.shown, actor="x", reason="a test")
 """
@@ -198,7 +198,7 @@ assert not operations.running()
 
 @pytest.mark.usefixtures("unrefused")
 def test_what_web_began_on_many_is_ended_by_a_worker(system: System, roles: Roles) -> None:
-    id = delivered(system.api, "bob")
+    id = delivered(system.api, "gus")
     system.python(BEGIN_ON_MANY.format(id=id), settings={"DATABASE_URL": roles.url("web")})
     system.python(GO_ON_WITH_MANY, settings={"DATABASE_URL": roles.url("worker")})
 
