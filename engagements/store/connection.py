@@ -3,10 +3,13 @@
 docs/adr/0031-fewer-ways-to-postgresql.md.
 """
 
+import math
 import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import connection
@@ -18,10 +21,20 @@ Connection = psycopg.Connection[Any]
 Params = Sequence[Any] | Mapping[str, Any] | None
 
 KEEPALIVE = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-"""A database host that vanished is noticed within about ten seconds (the last is in milliseconds)."""
+"""A host that vanished is noticed within about ten seconds, on either side (the last is in milliseconds)."""
 
 STANDSTILL_SECONDS = 5
 """How long an engine's transaction may stand still: by then its worker has missed enough heartbeats to be dead."""
+
+TRANSACTION_SECONDS = 30
+"""How long it may last, where PostgreSQL (17 and later) can say so: the clock above does not run between two statements
+that go out together."""
+
+QUIET_SECONDS = 5.0
+"""A connection of Django's that was used so lately is taken for alive as long as its socket is silent."""
+
+_looked_at: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+_open: WeakKeyDictionary[Connection, psycopg.Pipeline] = WeakKeyDictionary()
 
 
 def current() -> Connection:
@@ -37,20 +50,32 @@ def current() -> Connection:
 def spare_health_check() -> None:
     """Before a transaction: find a connection that died between two requests by looking at its socket.
 
-    Django asks PostgreSQL at the first use in each request, which takes as long as a statement. It does so only where
-    the socket has something to say: one that was closed from the other side is readable, and so is a last message.
+    Django asks PostgreSQL at the first use in each request, which takes as long as a statement. It is left to do so
+    where the socket has something to say (one that was closed from the other side is readable, and so is a last
+    message), and where the connection was idle: then a host or a firewall on the way may have silently forgotten it.
     """
     django: Any = connection
     raw = django.connection
-    if raw is not None and not raw.closed and not django.health_check_done:
+    if raw is None or raw.closed or django.health_check_done:
+        return
+    if monotonic() < _looked_at.get(raw, -math.inf) + QUIET_SECONDS:
         waiting = select.poll()
         waiting.register(raw.fileno(), select.POLLIN)
         django.health_check_done = not waiting.poll(0)
+    _looked_at[raw] = monotonic()
 
+
+_ALIVE = {
+    "tcp_keepalives_idle": KEEPALIVE["keepalives_idle"],
+    "tcp_keepalives_interval": KEEPALIVE["keepalives_interval"],
+    "tcp_keepalives_count": KEEPALIVE["keepalives_count"],
+    "tcp_user_timeout": KEEPALIVE["tcp_user_timeout"],
+}
 
 SESSION = f"""
 SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '{STANDSTILL_SECONDS}s';
-SET plan_cache_mode = 'force_generic_plan'; SET jit = 'off'
+SET plan_cache_mode = 'force_generic_plan'; SET jit = 'off';
+{"; ".join(f"SET {name} = {value}" for name, value in _ALIVE.items())}
 """
 """How an engine's connection works. Left to itself PostgreSQL plans the large statements anew at every run, which costs
 more than running them for a user or two; for what it knows of an array's length the plan is the same."""
@@ -72,6 +97,8 @@ def dedicated(*, application_name: str) -> Connection:
         prepare_threshold=3,
     )
     raw.execute(SESSION)
+    if raw.info.server_version >= 17_00_00:
+        raw.execute(f"SET transaction_timeout = '{TRANSACTION_SECONDS}s'")
     return raw
 
 
@@ -94,13 +121,17 @@ def pipeline(conn: Connection) -> Iterator[None]:
 
     A connection that ends in the middle is closed: it would stay in pipeline mode, and refuse everything.
     """
+    own = conn.pgconn.pipeline_status == PipelineStatus.OFF
     try:
-        with conn.pipeline():
+        with conn.pipeline() as _open[conn]:
             yield
     except BaseException:
-        if conn.pgconn.pipeline_status != PipelineStatus.OFF:
+        if own and conn.pgconn.pipeline_status != PipelineStatus.OFF:
             conn.close()
         raise
+    finally:
+        if own:
+            _open.pop(conn, None)
 
 
 @contextmanager
@@ -133,13 +164,25 @@ def send(conn: Connection, sql: str, params: Params = None) -> psycopg.Cursor[Tu
 def fetch(conn: Connection, sql: str, params: Params = None) -> list[TupleRow]:
     """All rows of one statement, as tuples."""
     with psycopg.Cursor(conn) as cursor:
-        return cursor.execute(sql, params).fetchall()
+        cursor.execute(sql, params)
+        _wait(conn)
+        return cursor.fetchall()
 
 
 def fetch_dicts(conn: Connection, sql: str, params: Params = None) -> list[dict[str, Any]]:
     """All rows of one statement, by column name."""
     with psycopg.Cursor(conn, row_factory=dict_row) as cursor:
-        return cursor.execute(sql, params).fetchall()
+        cursor.execute(sql, params)
+        _wait(conn)
+        return cursor.fetchall()
+
+
+def _wait(conn: Connection) -> None:
+    """Inside pipeline(): for all answers, by a Sync. Without it PostgreSQL takes the transaction for one at work, which
+    no STANDSTILL_SECONDS end; psycopg itself would send a Flush."""
+    sent = _open.get(conn)
+    if sent is not None:
+        sent.sync()
 
 
 def run(conn: Connection, sql: str, params: Params = None) -> int:

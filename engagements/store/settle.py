@@ -139,7 +139,7 @@ FROM next JOIN moved USING (user_id)
 
 
 def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str, serve_next: bool = True) -> Settled:
-    """Settle attempts that were delivered or failed, one per user, one transaction.
+    """Settle attempts that were delivered or failed, one per user, one transaction, all that can be locked or none.
 
     serve_next: whether to mark and grant the users' next heads; a worker that stops gives its leases up instead.
 
@@ -147,10 +147,11 @@ def settle(conn: Connection, settlements: Sequence[Settlement], *, worker: str, 
     what was settled then locks nothing and comes back as lost.
     """
     if len(settlements) <= FEW:
-        number = str(len(settlements))
-        with transaction(conn):
-            locked = send(conn, _LOCK_ALL.format(lock=_LOCK), _keys(settlements))
-            settled = send(conn, _SETTLE, {**_columns(settlements, worker), "serve_next": serve_next, "locked": number})
+        number, keys = str(len(settlements)), _keys(settlements)
+        columns = {**_columns(settlements, worker), "serve_next": serve_next, "locked": number}
+        with transaction(conn):  # as short as can be: from the lock to the commit it is not taken for standing still
+            locked = send(conn, _LOCK_ALL.format(lock=_LOCK), keys)
+            settled = send(conn, _SETTLE, columns)
         if locked.fetchall() == [(number,)]:
             return _read(settled, settlements, Settled())
     result = Settled()

@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg.pq import TransactionStatus
 
 from engagements.store.connection import Connection, current, fetch, send, spare_health_check, transaction
-from tests.support.store import Connect
+from tests.support.store import Connect, until
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -80,11 +80,29 @@ def test_a_connection_that_is_ended_in_the_middle_is_closed(
     assert fetch(conn, "SELECT count(*) FROM engagements_beattick") == [(0,)]
 
 
+def test_one_that_stands_still_between_two_statements_is_ended(conn: Connection, connect: Connect) -> None:
+    """A frozen process must not keep its locks. PostgreSQL's clock runs only when it has been sent a Sync."""
+    own = connect()
+    own.execute("SET idle_in_transaction_session_timeout = '20ms'")
+
+    def stand_still(own: Connection) -> None:
+        fetch(own, "SELECT 1")
+        gone = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        until(lambda: not fetch(conn, gone, [own.info.backend_pid]), "PostgreSQL's end of the session")
+        fetch(own, "SELECT 1")
+
+    with pytest.raises(psycopg.Error):
+        _insert_and(stand_still, own)
+    assert own.closed
+
+
 def test_a_connection_that_died_is_noticed_without_asking(conn: Connection) -> None:
     """Django asks by a statement, once a request; that is spared where the socket is silent."""
     django: Any = connection
     pid = current().info.backend_pid
     django.health_check_done = False
+    spare_health_check()
+    assert not django.health_check_done  # nobody knows for how long it was idle
     spare_health_check()
     assert django.health_check_done
 

@@ -51,7 +51,7 @@ LANES = (
     *("claim", "settle-1", "settle-2", "settle-deep"),
     *("unordered", "unordered-settle-1", "unordered-settle-2"),
 )
-"""One database connection each. Two settle: while one commits, the other's statement runs."""
+"""One database connection each. Two settle, of either kind: while one commits, the other's statement runs."""
 
 USERS_IN_FLIGHT = 10_000
 """The bound of back-pressure: about 10 kB of memory each; the rest stays in the queue and in PostgreSQL."""
@@ -151,6 +151,7 @@ class Engine:
         self._started.set()
         started = await self._register(lanes["beat"], trust)
         if started is None:
+            await _close(lanes)
             return
         incarnation = started.incarnation
         parents = Parents(worker=self.worker, want=lambda users: course.want(users))
@@ -224,11 +225,10 @@ class Engine:
         logger.info("engine of %s delivers, incarnation %d", self.worker, incarnation)
         await self._watch(tasks)
         running = [task for task in asyncio.all_tasks() if task.get_name().startswith("engine-")]
-        await self._shut_down(course, free, keeper, lanes, running)
+        await self._shut_down(course, free, parents, keeper, lanes, running)
         operator.close()
         await channels.close()
-        for one in lanes.values():
-            await one.close()
+        await _close(lanes)
 
     def _lane(self, name: str) -> Lane:
         return Lane(name, application_name=f"engine {self.worker} {name}"[:63])
@@ -282,6 +282,7 @@ class Engine:
         self,
         course: Course,
         free: UnorderedCourse,
+        parents: Parents,
         keeper: Keeper,
         lanes: dict[str, Lane],
         tasks: Sequence[asyncio.Task[Any]],
@@ -290,11 +291,15 @@ class Engine:
         course.stop()
         free.stop()
         began = monotonic()
-        while not (course.idle() and free.idle()) and monotonic() < began + GRACE_SECONDS:
+
+        def idle() -> bool:
+            return course.idle() and free.idle() and parents.idle()
+
+        while not idle() and monotonic() < began + GRACE_SECONDS:
             await asyncio.sleep(0.01)
         course.cut(list(course.flights))
         free.cut_all()
-        while not (course.idle() and free.idle()) and monotonic() < began + GRACE_SECONDS + STOP_SECONDS:
+        while not idle() and monotonic() < began + GRACE_SECONDS + STOP_SECONDS:
             await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
@@ -312,6 +317,11 @@ class Engine:
             wakeups.wake(moved)
         except psycopg.OperationalError as error:
             logger.warning("could not leave in order, the leases will run out: %s", error)
+
+
+async def _close(lanes: dict[str, Lane]) -> None:
+    for lane in lanes.values():
+        await lane.close()
 
 
 def _leave(

@@ -46,8 +46,9 @@ class Lane:
 
     async def close(self) -> None:
         """Close the connection and end the thread, after what still runs in it."""
-        await self._hand_over(self._disconnect)
-        self._calls.put(None)
+        if self._thread.ident is not None:
+            await self._hand_over(self._disconnect)
+            self._calls.put(None)
 
     async def _hand_over(self, work: Callable[[], R]) -> R:
         if self._thread.ident is None:
@@ -66,7 +67,7 @@ class Lane:
             except BaseException as caught:  # noqa: BLE001 - the caller's, whatever it is
                 result, error = None, caught
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                answer.get_loop().call_soon_threadsafe(_settle, answer, result, error)
+                answer.get_loop().call_soon_threadsafe(_answer, answer, result, error)
             del call, work, answer, result, error
 
     def _call(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -95,7 +96,7 @@ class Lane:
             self._conn = None
 
 
-def _settle(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+def _answer(answer: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
     if answer.cancelled():
         return
     if error is None:

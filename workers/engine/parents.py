@@ -40,11 +40,16 @@ class Parents:
         self._users: dict[str, None] = {}
         self._pauses: dict[str, float] = {}
         self._has_work = asyncio.Event()
+        self._looking = False
 
     def settled(self, ids: Sequence[UUID]) -> None:
         """The children of these can be looked at."""
         self._ids.extend(ids)
         self._has_work.set()
+
+    def idle(self) -> bool:
+        """Whether the children of all that was settled have been looked for."""
+        return not self._ids and not self._users and not self._looking
 
     async def wake_forever(self, lane: Lane) -> None:
         next_look = 0.0
@@ -52,6 +57,7 @@ class Parents:
             await self._has_work.wait()
             await asyncio.sleep(max(0.0, next_look - monotonic()))
             self._has_work.clear()
+            self._looking = True
             try:
                 while self._ids:
                     ids = self._ids[:IDS]
@@ -66,6 +72,8 @@ class Parents:
                 logger.warning("children not woken, trying again: %s", error)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
                 self._has_work.set()
+            finally:
+                self._looking = False
 
     async def _wake(self, lane: Lane, users: dict[str, None]) -> None:
         try:

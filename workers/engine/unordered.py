@@ -117,9 +117,11 @@ class UnorderedCourse:
             if not self._ended:
                 self._has_ended.clear()
             if batch:
-                self._settling = True
-                await self._write(lane, batch)
-                self._settling = 0
+                self._settling += 1
+                try:
+                    await self._write(lane, batch)
+                finally:
+                    self._settling -= 1
 
     async def _write(self, lane: Lane, batch: list[Ended]) -> None:
         while True:
